@@ -1,0 +1,1 @@
+"""Foldwright: generate, train and check proteins on the hardware people have."""

@@ -1,0 +1,1 @@
+"""Tables of facts about residues and atoms; no mathematics, no files."""

@@ -1,0 +1,1 @@
+"""Data sets: fetching, preparing, storing and batching chains."""

@@ -1,0 +1,1 @@
+"""Noise processes, parameterisations and samplers; they know time, not networks."""

@@ -1,0 +1,1 @@
+"""Scores of finished structures against natural reference values."""

@@ -1,0 +1,1 @@
+"""Coordinate mathematics without weights: frames, superposition, torsions, scores."""

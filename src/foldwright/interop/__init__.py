@@ -1,0 +1,1 @@
+"""Bridges to optional packages and other programs."""

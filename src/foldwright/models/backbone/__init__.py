@@ -1,0 +1,1 @@
+"""The Genie family: diffusion over C-alpha Frenet frames."""

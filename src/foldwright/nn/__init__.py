@@ -1,0 +1,1 @@
+"""Learned blocks shared by models: attention, triangle updates, transitions, embeddings."""

@@ -1,0 +1,1 @@
+"""The machine and the process: files, seeds, devices, memory, configuration, progress."""

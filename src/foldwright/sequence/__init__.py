@@ -1,0 +1,1 @@
+"""Alphabets and sequence files."""

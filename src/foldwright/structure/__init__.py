@@ -1,0 +1,1 @@
+"""Records of molecular structures; the file formats live in `structure.io`."""

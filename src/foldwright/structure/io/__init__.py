@@ -1,0 +1,1 @@
+"""Reading and writing PDB, mmCIF and BinaryCIF through one library adapter."""
