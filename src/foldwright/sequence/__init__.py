@@ -1,1 +1,0 @@
-"""Alphabets and sequence files."""
