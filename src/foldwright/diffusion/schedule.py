@@ -1,0 +1,80 @@
+"""Noise schedules: how much noise each discrete timestep adds.
+
+Timestep 0 is the least noisy and `num_timesteps - 1` the noisiest. Everything is float64 on the
+CPU: in float32 the first betas of a 1000-step cosine schedule keep two digits only.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from foldwright.runtime.errors import InputError
+
+ScheduleName = Literal["cosine", "linear"]
+
+MAX_BETA = 0.999
+LINEAR_FIRST_BETA = 1e-4
+LINEAR_LAST_BETA = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The variances `betas` of one noising chain, float64, each in (0, 1)."""
+
+    betas: Float64[Tensor, "t"]
+
+    def __post_init__(self) -> None:
+        if self.betas.numel() == 0 or not bool(((self.betas > 0) & (self.betas < 1)).all()):
+            raise InputError(
+                "betas of a noise schedule must be one or more numbers between 0 and 1: got "
+                f"{self.betas.numel()} with extremes {self.betas.tolist()[:1]} .. "
+                f"{self.betas.tolist()[-1:]}; use build_schedule('cosine', num_timesteps)"
+            )
+
+    @property
+    def num_timesteps(self) -> int:
+        """Length of the chain."""
+        return int(self.betas.shape[0])
+
+    @property
+    def alpha_bars(self) -> Float64[Tensor, "t"]:
+        """Share of the clean signal's variance left at each timestep, `prod(1 - beta)`."""
+        return torch.cumprod(1.0 - self.betas, dim=0)
+
+
+def cosine_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
+    """Betas whose alpha-bar is `cos^2(pi/2 * (t+1)/(T+1))`, as Genie was trained with.
+
+    Unlike Nichol and Dhariwal 2021, equation 17, there is no offset, and T+1 in the denominator
+    keeps the last alpha-bar above zero, so the clip at 0.999 is never reached.
+    """
+    _require_positive(num_timesteps)
+    grid = torch.arange(num_timesteps + 1, dtype=torch.float64)
+    alpha_bars = torch.cos(math.pi / 2 * grid / (num_timesteps + 1)) ** 2
+    return (1.0 - alpha_bars[1:] / alpha_bars[:-1]).clamp(0.0, MAX_BETA)
+
+
+def linear_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
+    """Betas rising evenly from 1e-4 to 0.02, whatever the length. Ho et al. 2020, section 4."""
+    _require_positive(num_timesteps)
+    return torch.linspace(LINEAR_FIRST_BETA, LINEAR_LAST_BETA, num_timesteps, dtype=torch.float64)
+
+
+_BETAS: dict[str, Callable[[int], Tensor]] = {"cosine": cosine_betas, "linear": linear_betas}
+
+
+def build_schedule(name: ScheduleName, num_timesteps: int) -> Schedule:
+    """Make the schedule a configuration names."""
+    return Schedule(_BETAS[name](num_timesteps))
+
+
+def _require_positive(num_timesteps: int) -> None:
+    if num_timesteps < 1:
+        raise InputError(
+            f"a noise schedule needs at least 1 timestep: got {num_timesteps}; 1000 is usual"
+        )
