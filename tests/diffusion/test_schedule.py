@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foldwright.runtime.errors import InputError
 
 from foldwright.diffusion.process import CLEAN, GaussianProcess
 from foldwright.diffusion.schedule import (
@@ -15,6 +14,7 @@ from foldwright.diffusion.schedule import (
     cosine_betas,
     linear_betas,
 )
+from foldwright.runtime.errors import InputError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "genie"
 
