@@ -1,0 +1,86 @@
+"""Settings of the backbone network, its noise process and its loss."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from foldwright.runtime.config import Config
+
+
+class GenieConfig(Config):
+    """Sizes of the denoiser; the defaults are those of the published Genie models."""
+
+    max_length: int = Field(256, ge=8, description="longest chain, in residues")
+    c_s: int = Field(128, ge=1, description="single representation channels")
+    c_p: int = Field(128, ge=1, description="pair representation channels")
+    c_position: int = Field(128, ge=2, description="position encoding channels")
+    c_timestep: int = Field(128, ge=2, description="timestep encoding channels")
+    relative_position_clip: int = Field(32, ge=1, description="largest residue offset told apart")
+    template: Literal["distance", "geometry"] = Field(
+        "distance",
+        description="pair input from coordinates: one distance (Genie) or distance, direction and "
+        "relative rotation",
+    )
+    num_pair_layers: int = Field(5, ge=0, description="pair transform layers")
+    triangle_multiplication: bool = Field(True, description="include both triangle multiplications")
+    triangle_attention: bool = Field(False, description="include both triangle attentions")
+    c_triangle_multiplication: int = Field(128, ge=1, description="triangle product channels")
+    c_triangle_attention: int = Field(32, ge=1, description="triangle attention channels per head")
+    num_triangle_heads: int = Field(4, ge=1, description="triangle attention heads")
+    pair_expansion: int = Field(4, ge=1, description="pair transition expansion")
+    pair_dropout: float = Field(0.25, ge=0, lt=1, description="row and column dropout")
+    num_structure_layers: int = Field(5, ge=1, description="structure layers")
+    num_structure_blocks: int = Field(1, ge=1, description="passes through the same layers")
+    c_ipa: int = Field(16, ge=1, description="point attention channels per head")
+    num_ipa_heads: int = Field(12, ge=1, description="point attention heads")
+    num_qk_points: int = Field(4, ge=1, description="query and key points per head")
+    num_v_points: int = Field(8, ge=1, description="value points per head")
+    ipa_dropout: float = Field(0.1, ge=0, lt=1, description="dropout after point attention")
+    num_transition_layers: int = Field(1, ge=1, description="residual blocks per transition")
+    transition_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the transition")
+    self_conditioning: bool = Field(
+        False, description="feed the previous clean estimate back as a pair feature"
+    )
+    checkpoint_pairs: bool | Literal["auto"] = Field(
+        "auto",
+        description="recompute the pair stack in the backward pass; auto: chains over 256 residues",
+    )
+
+    @model_validator(mode="after")
+    def _pair_layers_do_something(self) -> Self:
+        if self.num_pair_layers and not (self.triangle_multiplication or self.triangle_attention):
+            raise ValueError(
+                "num_pair_layers > 0 needs triangle_multiplication or triangle_attention; "
+                "set num_pair_layers: 0 to leave the pair stack out"
+            )
+        return self
+
+
+class DiffusionConfig(Config):
+    """Noise process and what the network is asked to predict."""
+
+    num_steps: int = Field(1000, ge=2, description="timesteps of the training process")
+    schedule: Literal["cosine", "linear", "karras"] = Field(
+        "cosine", description="noise schedule; karras spaces noise levels by a power law"
+    )
+    prediction: Literal["epsilon", "x0", "v"] = Field(
+        "epsilon", description="what the displacement of the network means"
+    )
+    coordinate_scale: float = Field(
+        1.0, gt=0, description="Å per unit of the process; 1 adds noise of 1 Å, as Genie does"
+    )
+
+
+class LossConfig(Config):
+    """Terms of the training loss; weights of zero leave a term out."""
+
+    kind: Literal["distance", "mse"] = Field(
+        "distance", description="error of the prediction: mean length (Genie) or mean square"
+    )
+    local_geometry_weight: float = Field(
+        0.0, ge=0, description="error of distances to the next four residues in the clean estimate"
+    )
+    lddt_weight: float = Field(0.0, ge=0, description="smooth lDDT of the clean estimate")
+    clean_estimate_noise: float = Field(
+        2.0, gt=0, description="noise in Å at which the clean-estimate terms have half weight"
+    )

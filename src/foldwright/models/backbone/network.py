@@ -1,0 +1,207 @@
+"""The Genie denoiser: from noised C-alpha frames to denoised frames."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from foldwright.geometry.quaternion import quaternion_to_matrix
+from foldwright.geometry.rigid import Rigid
+from foldwright.models.backbone.config import GenieConfig
+from foldwright.models.backbone.features import PairFeatureNet, SingleFeatureNet
+from foldwright.nn.dropout import AxisDropout
+from foldwright.nn.invariant_point_attention import InvariantPointAttention
+from foldwright.nn.linear import Linear
+from foldwright.nn.transition import PairTransition, StructureTransition
+from foldwright.nn.triangle import TriangleAttention, TriangleMultiplication
+
+_CHECKPOINT_ABOVE = 256
+
+
+class GenieDenoiser(nn.Module):
+    """Lin & AlQuraishi 2023: features, pair transform, structure network.
+
+    Parameter names are those of the published checkpoints. The noise that Genie predicts is the
+    input position minus the output position of each residue.
+    """
+
+    def __init__(self, config: GenieConfig, *, num_timesteps: int) -> None:
+        super().__init__()
+        self.config = config
+        self.single_feature_net = SingleFeatureNet(
+            config.c_s,
+            c_position=config.c_position,
+            c_timestep=config.c_timestep,
+            num_timesteps=num_timesteps,
+        )
+        self.pair_feature_net = PairFeatureNet(
+            config.c_s,
+            config.c_p,
+            clip=config.relative_position_clip,
+            template=config.template,
+            self_conditioning=config.self_conditioning,
+        )
+        self.pair_transform_net = PairTransformNet(config) if config.num_pair_layers else None
+        self.structure_net = StructureNet(config)
+
+    def forward(
+        self,
+        frames: Rigid,
+        timestep: Int[Tensor, " b"],
+        mask: Bool[Tensor, "b n"],
+        *,
+        previous: Float[Tensor, "b n 3"] | None = None,
+        position_period: int | None = None,
+    ) -> Rigid:
+        """Denoise one batch.
+
+        Args:
+            frames: frames of the noised chain, C-alpha positions in Å.
+            timestep: 0 is the least noisy.
+            mask: real residues.
+            previous: clean estimate of an earlier pass, for networks with self-conditioning.
+            position_period: N of the position encoding. The published networks were run with
+                everything padded to the configured maximum, which is the default here, so that the
+                result does not depend on padding; Genie itself takes the padded length.
+        """
+        period = self.config.max_length if position_period is None else position_period
+        s = self.single_feature_net(timestep, mask, position_period=period)
+        z = self.pair_feature_net(s, frames, mask, previous)
+        if self.pair_transform_net is not None:
+            z = self.pair_transform_net(z, mask)
+        out: Rigid = self.structure_net(s, z, frames, mask)
+        return out
+
+
+class PairTransformNet(nn.Module):
+    """Stack of pair layers, masked after each."""
+
+    def __init__(self, config: GenieConfig) -> None:
+        super().__init__()
+        self.checkpoint_pairs = config.checkpoint_pairs
+        self.net = nn.ModuleList(PairTransformLayer(config) for _ in range(config.num_pair_layers))
+
+    def forward(
+        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n"]
+    ) -> Float[Tensor, "b n n c"]:
+        """Transform the pair representation."""
+        pair_mask = mask[:, :, None] & mask[:, None]
+        for layer in self.net:
+            if self._recompute(z):
+                z = checkpoint(layer, z, pair_mask, use_reentrant=False)
+            else:
+                z = layer(z, pair_mask)
+        return z
+
+    def _recompute(self, z: Tensor) -> bool:
+        if not torch.is_grad_enabled():
+            return False
+        if self.checkpoint_pairs == "auto":
+            return z.shape[1] > _CHECKPOINT_ABOVE
+        return self.checkpoint_pairs
+
+
+class PairTransformLayer(nn.Module):
+    """Triangle updates and transition with residuals and row or column dropout."""
+
+    def __init__(self, config: GenieConfig) -> None:
+        super().__init__()
+        c_z = config.c_p
+        if config.triangle_multiplication:
+            c_hidden = config.c_triangle_multiplication
+            self.tri_mul_out = TriangleMultiplication(c_z, c_hidden, direction="outgoing")
+            self.tri_mul_in = TriangleMultiplication(c_z, c_hidden, direction="incoming")
+        if config.triangle_attention:
+            c_head, heads = config.c_triangle_attention, config.num_triangle_heads
+            self.tri_att_start = TriangleAttention(c_z, c_head, num_heads=heads, node="starting")
+            self.tri_att_end = TriangleAttention(c_z, c_head, num_heads=heads, node="ending")
+        self.row_dropout = AxisDropout(config.pair_dropout, shared_dim=1)
+        self.column_dropout = AxisDropout(config.pair_dropout, shared_dim=2)
+        self.pair_transition = PairTransition(c_z, config.pair_expansion)
+        self._multiplies = config.triangle_multiplication
+        self._attends = config.triangle_attention
+
+    def forward(
+        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n n"]
+    ) -> Float[Tensor, "b n n c"]:
+        """Apply the updates in the order of Genie."""
+        if self._multiplies:
+            z = z + self.row_dropout(self.tri_mul_out(z, mask))
+            z = z + self.row_dropout(self.tri_mul_in(z, mask))
+        if self._attends:
+            z = z + self.row_dropout(self.tri_att_start(z, mask))
+            z = z + self.column_dropout(self.tri_att_end(z, mask))
+        z = z + self.pair_transition(z, mask)
+        return z * mask[..., None]
+
+
+class StructureNet(nn.Module):
+    """Layers that move the frames, optionally passed through several times."""
+
+    def __init__(self, config: GenieConfig) -> None:
+        super().__init__()
+        self.num_blocks = config.num_structure_blocks
+        self.net = nn.ModuleList(StructureLayer(config) for _ in range(config.num_structure_layers))
+
+    def forward(
+        self,
+        s: Float[Tensor, "b n c_s"],
+        z: Float[Tensor, "b n n c_z"],
+        frames: Rigid,
+        mask: Bool[Tensor, "b n"],
+    ) -> Rigid:
+        """Update the frames; the pair representation stays as it is."""
+        for _ in range(self.num_blocks):
+            for layer in self.net:
+                s, frames = layer(s, z, frames, mask)
+        return frames
+
+
+class StructureLayer(nn.Module):
+    """Point attention, transition and frame update (Jumper et al. 2021, algorithm 20)."""
+
+    def __init__(self, config: GenieConfig) -> None:
+        super().__init__()
+        self.ipa = InvariantPointAttention(
+            config.c_s,
+            config.c_p,
+            c_hidden=config.c_ipa,
+            num_heads=config.num_ipa_heads,
+            num_qk_points=config.num_qk_points,
+            num_v_points=config.num_v_points,
+        )
+        self.ipa_dropout = nn.Dropout(config.ipa_dropout)
+        self.ipa_layer_norm = nn.LayerNorm(config.c_s)
+        self.transition = StructureTransition(
+            config.c_s,
+            num_layers=config.num_transition_layers,
+            dropout=config.transition_dropout,
+        )
+        self.bb_update = BackboneUpdate(config.c_s)
+
+    def forward(
+        self,
+        s: Float[Tensor, "b n c_s"],
+        z: Float[Tensor, "b n n c_z"],
+        frames: Rigid,
+        mask: Bool[Tensor, "b n"],
+    ) -> tuple[Float[Tensor, "b n c_s"], Rigid]:
+        """Return the new single representation and the frames moved in their own axes."""
+        s = self.ipa_layer_norm(self.ipa_dropout(s + self.ipa(s, z, frames, mask)))
+        s = self.transition(s)
+        return s, frames.compose(self.bb_update(s))
+
+
+class BackboneUpdate(nn.Module):
+    """A rotation with a positive real part and a translation in Å (algorithm 23)."""
+
+    def __init__(self, c_s: int) -> None:
+        super().__init__()
+        self.linear = Linear(c_s, 6, init="final")
+
+    def forward(self, s: Float[Tensor, "b n c_s"]) -> Rigid:
+        """Predict the transform in the local frame of each residue."""
+        vector, trans = self.linear(s).split(3, dim=-1)
+        quaternion = torch.cat([torch.ones_like(vector[..., :1]), vector], dim=-1)
+        quaternion = quaternion / quaternion.norm(dim=-1, keepdim=True)
+        return Rigid(quaternion_to_matrix(quaternion), trans)

@@ -1,0 +1,23 @@
+"""Dropout whose mask is shared along one axis of the pair tensor."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class AxisDropout(nn.Module):
+    """Dropout with one mask for all positions along `shared_dim` (Jumper et al. 2021, 1.11.6)."""
+
+    def __init__(self, rate: float, *, shared_dim: int) -> None:
+        super().__init__()
+        self.rate = rate
+        self.shared_dim = shared_dim
+
+    def forward(self, z: Float[Tensor, "b n n c"]) -> Float[Tensor, "b n n c"]:
+        """Drop and rescale while training; the identity otherwise."""
+        if not self.training or self.rate == 0.0:
+            return z
+        shape = list(z.shape)
+        shape[self.shared_dim] = 1
+        keep = torch.full(shape, 1.0 - self.rate, dtype=z.dtype, device=z.device)
+        return z * (torch.bernoulli(keep) / (1.0 - self.rate))

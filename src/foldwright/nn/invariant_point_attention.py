@@ -1,0 +1,126 @@
+"""Invariant point attention over a dense pair representation."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from foldwright.geometry.rigid import Rigid
+from foldwright.nn.linear import Linear
+
+_NORM_EPS = 1e-8
+_HEAD_WEIGHT_INIT = math.log(math.e - 1)
+
+
+class InvariantPointAttention(nn.Module):
+    """Attention between residues by features, pair bias and distances of points in their frames.
+
+    Jumper et al. 2021, supplement, algorithm 22, with the parameter layout of Genie: point
+    projections hold x, y and z in three blocks, key and value projections are fused per head, and
+    the attended pair vector is the full one. Lengths are in Å. Returns the update without the
+    residual. Frames may be improper (Frenet frames are).
+    """
+
+    def __init__(
+        self,
+        c_s: int,
+        c_z: int,
+        *,
+        c_hidden: int,
+        num_heads: int,
+        num_qk_points: int,
+        num_v_points: int,
+    ) -> None:
+        super().__init__()
+        self.c_hidden = c_hidden
+        self.num_heads = num_heads
+        self.num_qk_points = num_qk_points
+        self.num_v_points = num_v_points
+        num_points = num_qk_points + num_v_points
+        self.linear_q = Linear(c_s, num_heads * c_hidden)
+        self.linear_kv = Linear(c_s, 2 * num_heads * c_hidden)
+        self.linear_q_points = Linear(c_s, 3 * num_heads * num_qk_points)
+        self.linear_kv_points = Linear(c_s, 3 * num_heads * num_points)
+        self.linear_b = Linear(c_z, num_heads)
+        self.head_weights = nn.Parameter(torch.full((num_heads,), _HEAD_WEIGHT_INIT))
+        width = num_heads * (c_z + c_hidden + 4 * num_v_points)
+        self.linear_out = Linear(width, c_s, init="final")
+
+    def forward(
+        self,
+        s: Float[Tensor, "b n c_s"],
+        z: Float[Tensor, "b n n c_z"],
+        frames: Rigid,
+        mask: Bool[Tensor, "b n"],
+    ) -> Float[Tensor, "b n c_s"]:
+        """Update the single representation from residues whose mask is set."""
+        key, value = self._heads(self.linear_kv(s)).chunk(2, dim=-1)
+        query = self._heads(self.linear_q(s))
+        # Only differences of points enter the logits and the result is taken back into local
+        # frames, so the origin is free; at the centroid the expanded squares keep their digits.
+        centre = _masked_mean(frames.trans, mask)
+        frames = Rigid(frames.rots, frames.trans - centre)
+        query_points = self._global_points(self.linear_q_points(s), frames)
+        key_value_points = self._global_points(self.linear_kv_points(s), frames)
+        key_points, value_points = key_value_points.split(
+            [self.num_qk_points, self.num_v_points], dim=-2
+        )
+        logits = self._scalar_logits(query, key) + self._point_logits(query_points, key_points)
+        logits = logits + math.sqrt(1 / 3) * self.linear_b(z).permute(0, 3, 1, 2)
+        attention = _masked_softmax(logits, mask)
+        return self._output(attention, value, value_points, z, frames)
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        b, n, _ = projected.shape
+        return projected.view(b, n, self.num_heads, -1).transpose(1, 2)
+
+    def _global_points(self, projected: Tensor, frames: Rigid) -> Tensor:
+        """Local point projections, x, y and z in blocks, to global points (b h n p 3)."""
+        b, n, _ = projected.shape
+        local = projected.view(b, n, 3, self.num_heads, -1)
+        # (b n 3 3) applied to (b n 3 h*p): axes are the columns of rots.
+        flat = local.reshape(b, n, 3, -1)
+        turned = (frames.rots[..., None] * flat[..., None, :, :]).sum(-2)
+        points = turned + frames.trans[..., None]
+        return points.view(b, n, 3, self.num_heads, -1).permute(0, 3, 1, 4, 2)
+
+    def _scalar_logits(self, query: Tensor, key: Tensor) -> Tensor:
+        return (query * math.sqrt(1 / (3 * self.c_hidden))) @ key.transpose(-1, -2)
+
+    def _point_logits(self, query_points: Tensor, key_points: Tensor) -> Tensor:
+        """Half the weighted sum of squared distances, expanded into one inner product."""
+        weight = functional.softplus(self.head_weights) * math.sqrt(
+            1 / (3 * self.num_qk_points * 9 / 2)
+        )
+        query, key = query_points.flatten(-2), key_points.flatten(-2)
+        squares = query.square().sum(-1)[..., :, None] + key.square().sum(-1)[..., None, :]
+        distance = squares - 2 * query @ key.transpose(-1, -2)
+        return -0.5 * weight[:, None, None] * distance
+
+    def _output(
+        self, attention: Tensor, value: Tensor, value_points: Tensor, z: Tensor, frames: Rigid
+    ) -> Tensor:
+        b, h, n, _ = attention.shape
+        scalars = (attention @ value).transpose(1, 2).reshape(b, n, -1)
+        points = attention @ value_points.flatten(-2)
+        points = points.view(b, h, n, -1, 3).transpose(1, 2).reshape(b, n, -1, 3)
+        local = Rigid(frames.rots[:, :, None], frames.trans[:, :, None]).apply_inverse(points)
+        norms = torch.sqrt(local.square().sum(-1) + _NORM_EPS)
+        pairs = (attention.permute(0, 2, 1, 3) @ z).reshape(b, n, -1)
+        features = [scalars, *local.unbind(-1), norms, pairs]
+        update: Tensor = self.linear_out(torch.cat(features, dim=-1))
+        return update
+
+
+def _masked_mean(points: Tensor, mask: Tensor) -> Tensor:
+    weight = mask[..., None].to(points.dtype)
+    return (points * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
+
+
+def _masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over real keys; a chain without any gives zero weights instead of NaN."""
+    real = mask[:, None, None, :]
+    weights = torch.softmax(logits.masked_fill(~real, torch.finfo(logits.dtype).min), dim=-1)
+    return weights * real
