@@ -1,0 +1,51 @@
+"""How long work reports that it goes on, without drawing anything."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+
+class Progress(Protocol):
+    """One running piece of work, used as a context manager."""
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop, finished or not."""
+        ...
+
+    def advance(self, steps: int = 1, **fields: float | str) -> None:
+        """Report `steps` more steps done, and the newest values of named fields."""
+        ...
+
+
+ProgressFactory = Callable[[str, int], Progress]
+"""Makes a `Progress` from a description and the total number of steps (0: not known)."""
+
+
+class _Silent:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def advance(self, steps: int = 1, **fields: float | str) -> None:
+        return None
+
+
+def silent(description: str, total: int) -> Progress:
+    """Return a progress that shows nothing: the default everywhere."""
+    return _Silent()
