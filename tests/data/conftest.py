@@ -1,10 +1,9 @@
 """A web server on the loopback interface that misbehaves as told, for the download tests."""
 
-import gzip
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -54,10 +53,8 @@ class FaultServer:
                     pending = server.faults.get(self.path, [])
                     fault = pending.pop(0) if pending else server.answer
                 self.close_connection = True
-                try:
+                with suppress(BrokenPipeError, ConnectionResetError):
                     fault(self, server.bodies.get(self.path, b""))
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -67,7 +64,7 @@ class FaultServer:
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         """The healthy answer: whole, or the rest after a Range header."""
         if handler.path not in self.bodies:
-            return status(404)(handler, body)
+            return self.status(404)(handler, body)
         start = 0
         asked = handler.headers.get("Range")
         fresh = handler.headers.get("If-Range") == self.etag
@@ -111,24 +108,17 @@ class FaultServer:
 
         return fault
 
+    def status(self, code: int, **headers: str) -> Fault:
+        """Answer with a status and headers (`Retry_After` for `Retry-After`) and no body."""
 
-def status(code: int, **headers: str) -> Fault:
-    """Answer with a status and headers (`Retry_After` for `Retry-After`) and no body."""
+        def fault(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+            handler.send_response(code)
+            for name, value in headers.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
 
-    def fault(handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        handler.send_response(code)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    return fault
-
-
-def cif_gz(name: str, size: int = 200_000) -> bytes:
-    """A gzipped mmCIF of about `size` bytes, the same for the same name."""
-    noise = random.Random(name).randbytes(size // 2).hex()
-    return gzip.compress(f"data_{name}\n# {noise}\n".encode(), 1, mtime=0)
+        return fault
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def _run(
                 records[record.file] = record
                 append_to_manifest(out, record)
                 num_failed += record.status == "failed"
-                bar.advance(1, failed=num_failed)
+                bar.advance(1, failed=str(num_failed))
         finally:
             # Reached early by Ctrl-C or a full disk: the other threads end at their next chunk.
             downloader.stop()
