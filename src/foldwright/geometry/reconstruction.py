@@ -92,7 +92,8 @@ def backbone_from_ca(
         _place_first(backbone, units, table)
         _place_last(backbone, units, table)
     alone = present & ~pad(linked, (1, 0)) & ~pad(linked, (0, 1))
-    _place_alone(backbone, alone, centre, table)
+    if bool(alone.any()):
+        _place_alone(backbone, alone, centre, table)
     return backbone
 
 
