@@ -22,13 +22,25 @@ _NULL_VALUES = frozenset({".", "?"})
 
 
 @dataclass(frozen=True)
-class _Molecule:
-    """One polymer chain, or one residue of a ligand chain, under its own label."""
+class _LabelledChain:
+    """A chain with the label and the entity number of each of its residues.
 
-    label: str
-    entity: int
+    A polymer is one molecule, so its residues share both; in a ligand chain every residue is one.
+    """
+
     chain: Chain
-    residue: int | None
+    labels: list[str]
+    entities: list[int]
+
+    @property
+    def is_polymer(self) -> bool:
+        return self.chain.kind != "ligand"
+
+    @property
+    def molecules(self) -> list[tuple[str, int]]:
+        """Label and entity of every molecule."""
+        pairs = list(zip(self.labels, self.entities, strict=True))
+        return pairs[:1] if self.is_polymer else pairs
 
 
 @dataclass
@@ -58,13 +70,13 @@ def format_mmcif(structure: Structure) -> str:
     ]
     if problems:
         raise InputError(problems)
-    molecules = _label_molecules(structure)
+    chains = _label_chains(structure)
     name = "".join(
         c if c.isascii() and c.isprintable() and c != " " else "_" for c in structure.name
     )
     tables: dict[str, Columns] = {"entry": {"id": [name]}}
-    tables |= _experiment(structure, name) | _entity_tables(molecules)
-    tables["atom_site"] = _atom_site(molecules)
+    tables |= _experiment(structure, name) | _entity_tables(chains)
+    tables["atom_site"] = _atom_site(chains)
     return format_block(name, tables)
 
 
@@ -75,20 +87,19 @@ def _labels() -> Iterator[str]:
         length += 1
 
 
-def _label_molecules(structure: Structure) -> list[_Molecule]:
+def _label_chains(structure: Structure) -> list[_LabelledChain]:
     labels, entities = _labels(), _Entities()
-    molecules = []
+    labelled = []
     for chain in structure.chains:
         names = [str(name) for name in chain.residue_names]
         if chain.kind == "ligand":
-            molecules += [
-                _Molecule(next(labels), entities.number("ligand", [name]), chain, index)
-                for index, name in enumerate(names)
-            ]
+            own_labels = [next(labels) for _ in names]
+            own_entities = [entities.number("ligand", [name]) for name in names]
         else:
-            number = entities.number(chain.kind, names)
-            molecules.append(_Molecule(next(labels), number, chain, None))
-    return molecules
+            own_labels = [next(labels)] * len(names)
+            own_entities = [entities.number(chain.kind, names)] * len(names)
+        labelled.append(_LabelledChain(chain, own_labels, own_entities))
+    return labelled
 
 
 def _experiment(structure: Structure, name: str) -> dict[str, Columns]:
@@ -105,41 +116,44 @@ def _experiment(structure: Structure, name: str) -> dict[str, Columns]:
     return tables
 
 
-def _entity_tables(molecules: list[_Molecule]) -> dict[str, Columns]:
-    copies = Counter(molecule.entity for molecule in molecules)
-    first = {molecule.entity: molecule for molecule in reversed(molecules)}
-    entities = sorted(first)
+def _entity_tables(chains: list[_LabelledChain]) -> dict[str, Columns]:
+    molecules = [molecule for chain in chains for molecule in chain.molecules]
+    copies = Counter(entity for _, entity in molecules)
+    polymers = {chain.entities[0]: chain.chain for chain in reversed(chains) if chain.is_polymer}
+    entities = sorted(copies)
     tables: dict[str, Columns] = {
         "entity": {
-            "id": [str(number) for number in entities],
-            "type": ["polymer" if first[n].residue is None else "non-polymer" for n in entities],
-            "pdbx_number_of_molecules": [str(copies[number]) for number in entities],
+            "id": [str(entity) for entity in entities],
+            "type": ["polymer" if entity in polymers else "non-polymer" for entity in entities],
+            "pdbx_number_of_molecules": [str(copies[entity]) for entity in entities],
         },
         "struct_asym": {
-            "id": [molecule.label for molecule in molecules],
-            "entity_id": [str(molecule.entity) for molecule in molecules],
+            "id": [label for label, _ in molecules],
+            "entity_id": [str(entity) for _, entity in molecules],
         },
     }
-    polymers = [first[number] for number in entities if first[number].residue is None]
     if polymers:
-        tables["entity_poly"] = _entity_poly(polymers, molecules)
-        tables["entity_poly_seq"] = {
-            "entity_id": [str(p.entity) for p in polymers for _ in range(len(p.chain))],
-            "num": [str(i + 1) for p in polymers for i in range(len(p.chain))],
-            "mon_id": [str(name) for p in polymers for name in p.chain.residue_names],
-        }
+        tables |= _polymer_tables(dict(sorted(polymers.items())), chains)
     return tables
 
 
-def _entity_poly(polymers: list[_Molecule], molecules: list[_Molecule]) -> Columns:
+def _polymer_tables(polymers: dict[int, Chain], chains: list[_LabelledChain]) -> dict[str, Columns]:
+    strands = {
+        entity: [c.chain.chain_id for c in chains if c.is_polymer and c.entities[0] == entity]
+        for entity in polymers
+    }
     return {
-        "entity_id": [str(polymer.entity) for polymer in polymers],
-        "type": [_polymer_type(polymer.chain) for polymer in polymers],
-        "pdbx_strand_id": [
-            ",".join(m.chain.chain_id for m in molecules if m.entity == polymer.entity)
-            for polymer in polymers
-        ],
-        "pdbx_seq_one_letter_code_can": [_wrap(polymer.chain.sequence) for polymer in polymers],
+        "entity_poly": {
+            "entity_id": [str(entity) for entity in polymers],
+            "type": [_polymer_type(chain) for chain in polymers.values()],
+            "pdbx_strand_id": [",".join(strands[entity]) for entity in polymers],
+            "pdbx_seq_one_letter_code_can": [_wrap(c.sequence) for c in polymers.values()],
+        },
+        "entity_poly_seq": {
+            "entity_id": [str(e) for e, chain in polymers.items() for _ in range(len(chain))],
+            "num": [str(i + 1) for chain in polymers.values() for i in range(len(chain))],
+            "mon_id": [str(name) for c in polymers.values() for name in c.residue_names],
+        },
     }
 
 
@@ -155,8 +169,8 @@ def _wrap(sequence: str) -> str:
     return "\n".join(sequence[start : start + _SEQUENCE_LINE] for start in lines)
 
 
-def _atom_site(molecules: list[_Molecule]) -> Columns:
-    parts = [_atom_rows(molecule) for molecule in molecules]
+def _atom_site(chains: list[_LabelledChain]) -> Columns:
+    parts = [_atom_rows(chain) for chain in chains]
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     count = len(columns["label_atom_id"])
     return {
@@ -167,35 +181,27 @@ def _atom_site(molecules: list[_Molecule]) -> Columns:
     }
 
 
-def _atom_rows(molecule: _Molecule) -> dict[str, Shaped[np.ndarray, " a"]]:
-    chain, label = molecule.chain, molecule.label
-    index = chain.atom_residue_index
-    chosen = (
-        np.arange(len(index))
-        if molecule.residue is None
-        else np.flatnonzero(index == molecule.residue)
-    )
-    residue = index[chosen]
-    names, count = chain.residue_names[residue], len(chosen)
-    polymer = molecule.residue is None
-    standard = np.isin(names, list(STANDARD_RESIDUES)) & polymer
+def _atom_rows(labelled: _LabelledChain) -> dict[str, Shaped[np.ndarray, " a"]]:
+    chain, residue = labelled.chain, labelled.chain.atom_residue_index
+    names, count = chain.residue_names[residue], len(residue)
+    standard = np.isin(names, list(STANDARD_RESIDUES)) & labelled.is_polymer
     return {
         "group_PDB": np.where(standard, "ATOM", "HETATM"),
-        "type_symbol": chain.elements[chosen],
-        "label_atom_id": chain.atom_names[chosen],
+        "type_symbol": chain.elements,
+        "label_atom_id": chain.atom_names,
         "label_alt_id": np.full(count, ""),
         "label_comp_id": names,
-        "label_asym_id": np.full(count, label),
-        "label_entity_id": np.full(count, str(molecule.entity)),
-        "label_seq_id": (residue + 1).astype(str) if polymer else np.full(count, ""),
+        "label_asym_id": np.array(labelled.labels)[residue],
+        "label_entity_id": np.array(labelled.entities).astype(str)[residue],
+        "label_seq_id": np.where(labelled.is_polymer, (residue + 1).astype(str), ""),
         "pdbx_PDB_ins_code": chain.insertion_codes[residue],
-        **{f"Cartn_{axis}": _decimals(chain.coords[chosen, i], 3) for i, axis in enumerate("xyz")},
-        "occupancy": _decimals(chain.occupancy[chosen], 2),
-        "B_iso_or_equiv": _decimals(chain.b_factor[chosen], 2),
+        **{f"Cartn_{axis}": _decimals(chain.coords[:, i], 3) for i, axis in enumerate("xyz")},
+        "occupancy": _decimals(chain.occupancy, 2),
+        "B_iso_or_equiv": _decimals(chain.b_factor, 2),
         "auth_seq_id": chain.residue_numbers[residue].astype(str),
         "auth_comp_id": names,
         "auth_asym_id": np.full(count, chain.chain_id),
-        "auth_atom_id": chain.atom_names[chosen],
+        "auth_atom_id": chain.atom_names,
     }
 
 

@@ -70,7 +70,7 @@ def complete_atom_line(line: str) -> str:
     occupancy = line[54:60] if line[54:60].strip() else "  1.00"
     b_factor = line[60:66] if line[60:66].strip() else "  0.00"
     element = line[76:78].strip().upper()
-    if element not in ELEMENT_SYMBOLS:
+    if element not in ELEMENT_SYMBOLS and element != UNKNOWN_ELEMENT:
         element = infer_element(line[12:16], line[17:20].strip())
     return f"{line[:54]}{occupancy}{b_factor}{line[66:76]}{element:>2}  "
 
