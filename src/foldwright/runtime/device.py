@@ -20,7 +20,7 @@ def select_device(name: str = "auto") -> torch.device:
         InputError: the name is not a device, or this machine does not have it.
     """
     if name == "auto":
-        chosen = _best_device()
+        chosen = best_device()
         _LOG.info("device: %s, the best this machine has", chosen)
         return chosen
     try:
@@ -33,7 +33,8 @@ def select_device(name: str = "auto") -> torch.device:
     return device
 
 
-def _best_device() -> torch.device:
+def best_device() -> torch.device:
+    """Return what `auto` stands for on this machine: CUDA, else MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,53 @@
+# Everything happens in .venv here; nothing but packages is downloaded.
+#   make setup    install          make demo   design four backbones and score them
+#   make test     all tests        make lint   format, lint, types
+#   make bench    benchmarks       make clean  remove what this file made
+# PYTHON=python3.12 chooses the interpreter. On Linux, the smaller CPU build of torch:
+#   make test PIP_TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+
+SHELL := /bin/bash
+CANDIDATES := python3.11 python3.12 python3.13 python3
+RIGHT_VERSION := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c "$(RIGHT_VERSION)" 2>/dev/null && echo $$p && break; done)
+PIP_TORCH_ARGS ?=
+TEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
+# One thread per process: two test processes with two threads each wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: setup test demo lint bench clean
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+# torch first and pinned, so that the second line finds it satisfied and does not fetch another build.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one or write PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "setting up $(VENV) with $(PYTHON); this happens once and takes minutes" >&2
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(PIP_TORCH_ARGS) -c constraints.txt torch==2.13.0
+	$(PIP) -c constraints.txt -e ".[dev]"
+	@touch $@
+
+test: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+demo: $(STAMP)
+	$(BIN)/foldwright design --length 64-96 --num 4 --seed 7 --out demo/
+	$(BIN)/foldwright evaluate demo/
+	@echo "the designs, their scores and the report are in $(CURDIR)/demo"
+
+bench: $(STAMP)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,130 @@
+"""The commands, and the one door through which every error leaves.
+
+A command is a row of `COMMANDS`, with its place as `module:function`, so that `foldwright --help`
+imports neither the command nor torch. A command returns its exit code: 0 done, 1 ran but some
+items failed; the door adds 2 for bad usage or input and 130 for Ctrl-C.
+"""
+
+import importlib
+import inspect
+import itertools
+import logging
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.text import Text
+
+from foldwright import __version__
+from foldwright.cli.console import messages_console
+from foldwright.runtime.errors import FoldwrightError, InputError, Problem
+
+DONE, SOME_FAILED, BAD_INPUT, STOPPED, PIPE_CLOSED = 0, 1, 2, 130, 141
+
+COMMANDS = (
+    ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
+    ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
+)
+"""Words of the command, `module:function`, and its line in the list of commands."""
+
+GROUPS = {"data": "Fetch, prepare and inspect structures to train on."}
+"""Words before a command, and their line in the list of commands."""
+
+
+def build_app(words: Sequence[str]) -> App:
+    """Return the application for one command line.
+
+    Args:
+        words: the command line. The command it names is imported and shows its own docstring
+            as its help page; all others have their line in the list and are not imported.
+    """
+    app = App(
+        name="foldwright",
+        help="Generate, train and check proteins on the hardware people have.",
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+        help_format="markdown",
+        default_parameter=Parameter(negative_iterable=()),
+    )
+    groups = {"": app}
+    for name, summary in GROUPS.items():
+        groups[name] = App(name=name, help=summary)
+        app.command(groups[name])
+    for command, place, summary in COMMANDS:
+        group, _, name = command.rpartition(" ")
+        if list(words[: command.count(" ") + 1]) == command.split():
+            module, _, function = place.partition(":")
+            called = getattr(importlib.import_module(module), function)
+            groups[group].command(called, name=name, help_epilogue=_examples(called))
+        else:
+            groups[group].command(place, name=name, help=summary)
+    return app
+
+
+def _examples(command: Callable[..., int]) -> str:
+    """Return the `Examples:` of a docstring as a code block; cyclopts leaves them out."""
+    _, _, rest = (inspect.getdoc(command) or "").partition("\nExamples:\n")
+    lines = itertools.takewhile(lambda line: not line or line.startswith(" "), rest.splitlines())
+    block = textwrap.dedent("\n".join(lines)).strip()
+    return f"Examples:\n```\n{block}\n```" if block else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        arguments: the words after `foldwright`; those of the process by default.
+    """
+    _show_notes()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = build_app(words)(
+            words,
+            error_console=messages_console(),
+            exit_on_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError:  # printed by cyclopts with the usage
+        return BAD_INPUT
+    except InputError as error:
+        _print_problems(error.problems)
+        return BAD_INPUT
+    except FoldwrightError as error:
+        _print_problems([Problem("", str(error))])
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        _print_line("stopped; run the same command again to resume", "yellow")
+        return STOPPED
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return result if isinstance(result, int) else DONE
+
+
+def _print_problems(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        line = Text("error: ", style="bold red")
+        if problem.place:
+            line.append(f"{problem.place}: ", style="bold")
+        line.append(problem.message, style="not bold default")
+        messages_console().print(line, soft_wrap=True)
+
+
+def _print_line(message: str, style: str) -> None:
+    messages_console().print(Text(message, style=style), soft_wrap=True)
+
+
+class _Notes(logging.Handler):
+    """Writes what the package logs to stderr, above a progress bar that is drawn there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print_line(self.format(record), "dim" if record.levelno < logging.WARNING else "yellow")
+
+
+def _show_notes() -> None:
+    logger = logging.getLogger("foldwright")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes())
+        logger.setLevel(logging.INFO)
