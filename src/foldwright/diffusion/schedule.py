@@ -15,11 +15,14 @@ from torch import Tensor
 
 from foldwright.runtime.errors import InputError
 
-ScheduleName = Literal["cosine", "linear"]
+ScheduleName = Literal["cosine", "linear", "karras"]
 
 MAX_BETA = 0.999
 LINEAR_FIRST_BETA = 1e-4
 LINEAR_LAST_BETA = 0.02
+KARRAS_SIGMA_MIN = 0.002
+KARRAS_SIGMA_MAX = 30.0
+KARRAS_POWER = 7.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,25 @@ def linear_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
     return torch.linspace(LINEAR_FIRST_BETA, LINEAR_LAST_BETA, num_timesteps, dtype=torch.float64)
 
 
-_BETAS: dict[str, Callable[[int], Tensor]] = {"cosine": cosine_betas, "linear": linear_betas}
+def karras_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
+    """Betas whose noise-to-signal ratio sigma rises by a power law from 0.002 to 30.
+
+    sigma_t^(1/7) is evenly spaced (Karras et al. 2022, equation 5), and abar = 1 / (1 + sigma^2).
+    Timesteps drawn evenly then spend most of their number on the noise levels at which data of unit
+    variance take shape.
+    """
+    _require_positive(num_timesteps)
+    lowest, highest = (s ** (1 / KARRAS_POWER) for s in (KARRAS_SIGMA_MIN, KARRAS_SIGMA_MAX))
+    grid = torch.linspace(lowest, highest, num_timesteps, dtype=torch.float64) ** KARRAS_POWER
+    alpha_bars = torch.cat([torch.ones(1, dtype=torch.float64), 1.0 / (1.0 + grid**2)])
+    return 1.0 - alpha_bars[1:] / alpha_bars[:-1]
+
+
+_BETAS: dict[str, Callable[[int], Tensor]] = {
+    "cosine": cosine_betas,
+    "linear": linear_betas,
+    "karras": karras_betas,
+}
 
 
 def build_schedule(name: ScheduleName, num_timesteps: int) -> Schedule:

@@ -79,11 +79,7 @@ class InvariantPointAttention(nn.Module):
     def _global_points(self, projected: Tensor, frames: Rigid) -> Tensor:
         """Local point projections, x, y and z in blocks, to global points (b h n p 3)."""
         b, n, _ = projected.shape
-        local = projected.view(b, n, 3, self.num_heads, -1)
-        # (b n 3 3) applied to (b n 3 h*p): axes are the columns of rots.
-        flat = local.reshape(b, n, 3, -1)
-        turned = (frames.rots[..., None] * flat[..., None, :, :]).sum(-2)
-        points = turned + frames.trans[..., None]
+        points = _to_global(projected.view(b, n, 3, -1), frames)
         return points.view(b, n, 3, self.num_heads, -1).permute(0, 3, 1, 4, 2)
 
     def _scalar_logits(self, query: Tensor, key: Tensor) -> Tensor:
@@ -105,13 +101,31 @@ class InvariantPointAttention(nn.Module):
         b, h, n, _ = attention.shape
         scalars = (attention @ value).transpose(1, 2).reshape(b, n, -1)
         points = attention @ value_points.flatten(-2)
-        points = points.view(b, h, n, -1, 3).transpose(1, 2).reshape(b, n, -1, 3)
-        local = Rigid(frames.rots[:, :, None], frames.trans[:, :, None]).apply_inverse(points)
-        norms = torch.sqrt(local.square().sum(-1) + _NORM_EPS)
+        points = points.view(b, h, n, -1, 3).permute(0, 2, 4, 1, 3).reshape(b, n, 3, -1)
+        local = _to_local(points, frames)
+        norms = torch.sqrt(sum(axis.square() for axis in local) + _NORM_EPS)
         pairs = (attention.permute(0, 2, 1, 3) @ z).reshape(b, n, -1)
-        features = [scalars, *local.unbind(-1), norms, pairs]
+        features = [scalars, *local, norms, pairs]
         update: Tensor = self.linear_out(torch.cat(features, dim=-1))
         return update
+
+
+def _to_global(local: Tensor, frames: Rigid) -> Tensor:
+    """Turn and move points (b n 3 p), coordinate by coordinate.
+
+    Written out because a product with tiny matrices is slow, and would lose digits under autocast.
+    """
+    x, y, z = local.unbind(2)
+    axes = frames.rots[..., None].unbind(2)
+    rows = [row[:, :, 0] * x + row[:, :, 1] * y + row[:, :, 2] * z for row in axes]
+    return torch.stack(rows, dim=2) + frames.trans[..., None]
+
+
+def _to_local(points: Tensor, frames: Rigid) -> list[Tensor]:
+    """Coordinates x, y and z (each b n p) of global points (b n 3 p) in each residue's frame."""
+    x, y, z = (points - frames.trans[..., None]).unbind(2)
+    columns = frames.rots[..., None].unbind(3)
+    return [column[:, :, 0] * x + column[:, :, 1] * y + column[:, :, 2] * z for column in columns]
 
 
 def _masked_mean(points: Tensor, mask: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Settings of the backbone network, its noise process and its loss."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from foldwright.runtime.config import Config
 
@@ -45,15 +45,6 @@ class GenieConfig(Config):
         "auto",
         description="recompute the pair stack in the backward pass; auto: chains over 256 residues",
     )
-
-    @model_validator(mode="after")
-    def _pair_layers_do_something(self) -> Self:
-        if self.num_pair_layers and not (self.triangle_multiplication or self.triangle_attention):
-            raise ValueError(
-                "num_pair_layers > 0 needs triangle_multiplication or triangle_attention; "
-                "set num_pair_layers: 0 to leave the pair stack out"
-            )
-        return self
 
 
 class DiffusionConfig(Config):

@@ -1,0 +1,128 @@
+"""New C-alpha traces from a trained model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from foldwright.diffusion.denoise import Denoise, with_step_callback
+from foldwright.diffusion.noise import ItemNoise
+from foldwright.diffusion.process import GaussianProcess, Prediction
+from foldwright.diffusion.samplers import ddim, ddpm, ode, sde
+from foldwright.diffusion.time_grid import build_grid
+from foldwright.models.backbone.design_settings import SamplerPlan
+from foldwright.runtime.seeds import make_generator
+
+_SAMPLERS: dict[str, Callable[..., Tensor]] = {
+    "ddpm": ddpm.sample,
+    "ddim": ddim.sample,
+    "ode": ode.sample,
+    "sde": sde.sample,
+}
+
+
+@runtime_checkable
+class BackboneModel(Protocol):
+    """What sampling needs of a model."""
+
+    @property
+    def process(self) -> GaussianProcess:
+        """The noise process of its training."""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """Longest chain it was trained on."""
+        ...
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Its weights by name."""
+        ...
+
+    def denoise(
+        self,
+        ca: Float[Tensor, "b n 3"],
+        mask: Bool[Tensor, "b n"],
+        timestep: Int64[Tensor, "b"],
+        x0_self_condition: Float[Tensor, "b n 3"] | None = None,
+    ) -> Prediction:
+        """Estimate clean positions and noise, in Å."""
+        ...
+
+
+@dataclass(frozen=True)
+class DesignItem:
+    """One design of a run: everything that decides what it will be."""
+
+    index: int
+    length: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Stem of its files."""
+        return f"design_{self.index:05d}"
+
+
+def sample_traces(
+    model: BackboneModel,
+    items: Sequence[DesignItem],
+    plan: SamplerPlan,
+    *,
+    device: torch.device,
+    on_step: Callable[[int], None],
+) -> list[Float[Tensor, "_ 3"]]:
+    """Draw one centred C-alpha trace (Å, on the CPU) per item, all in one batch.
+
+    On the CPU the result of an item is bitwise independent of the other items: its noise comes
+    from its own seed and the network sees it alone and unpadded, since matrix products of another
+    shape may round otherwise. On other devices the network sees the padded batch.
+
+    Args:
+        model: in evaluation mode, on `device`.
+        items: what to draw.
+        plan: sampler and its numbers.
+        device: where to compute.
+        on_step: called with the timestep after each step.
+    """
+    process = model.process
+    noise = ItemNoise(
+        [make_generator(item.seed) for item in items], [item.length for item in items]
+    )
+    width = max(item.length for item in items)
+    denoise = with_step_callback(_network(model, items, device), on_step)
+    arguments = {**plan.options} if plan.sampler == "ode" else {**plan.options, "noise": noise}
+    with torch.inference_mode():
+        x = _SAMPLERS[plan.sampler](
+            denoise,
+            process,
+            noise(torch.zeros(len(items), width, 3, device=device)),
+            timesteps=build_grid(process, plan.num_steps, spacing=plan.spacing),
+            **arguments,
+        )
+    rows = [row[: item.length].cpu() for row, item in zip(x, items, strict=True)]
+    return [row - row.mean(dim=0) for row in rows]
+
+
+def _network(model: BackboneModel, items: Sequence[DesignItem], device: torch.device) -> Denoise:
+    """The model as samplers call it, with its last clean estimate as self-conditioning."""
+    lengths = torch.tensor([item.length for item in items], device=device)
+    everything = slice(0, len(items))
+    groups = [slice(i, i + 1) for i in range(len(items))] if device.type == "cpu" else [everything]
+    previous: list[Tensor | None] = [None] * len(groups)
+
+    def denoise(x: Float[Tensor, "b n 3"], timestep: Int64[Tensor, "b"]) -> Prediction:
+        x0, epsilon = torch.zeros_like(x), torch.zeros_like(x)
+        for number, rows in enumerate(groups):
+            width = int(lengths[rows].max())
+            mask = torch.arange(width, device=device) < lengths[rows, None]
+            part = model.denoise(x[rows, :width], mask, timestep[rows], previous[number])
+            x0[rows, :width] = part.x0 * mask[..., None]
+            epsilon[rows, :width] = part.epsilon * mask[..., None]
+            previous[number] = part.x0
+        return Prediction(x0, epsilon)
+
+    return denoise
