@@ -92,6 +92,14 @@ def test_linear_ends() -> None:
     torch.testing.assert_close(betas.diff(), torch.full((4,), (0.02 - 1e-4) / 4).double())
 
 
+def test_karras_sigmas_are_even_in_the_seventh_root() -> None:
+    bars = build_schedule("karras", 50).alpha_bars
+    roots = ((1 - bars) / bars).sqrt() ** (1 / 7)
+    ends = torch.tensor([0.002, 30.0], dtype=torch.float64) ** (1 / 7)
+    torch.testing.assert_close(roots[[0, -1]], ends)
+    torch.testing.assert_close(roots.diff(), ((ends[1] - ends[0]) / 49).expand(49))
+
+
 def test_one_timestep_is_a_chain() -> None:
     torch.testing.assert_close(cosine_betas(1), torch.tensor([0.5]).double())
     assert GaussianProcess(build_schedule("cosine", 1)).alpha_bar(torch.tensor([CLEAN])) == 1.0

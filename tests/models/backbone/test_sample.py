@@ -1,0 +1,317 @@
+"""Design runs with a model whose answer is known: helices with a little spread."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from foldwright.diffusion.process import GaussianProcess, Prediction, broadcast_to_sample
+from foldwright.diffusion.schedule import build_schedule
+from foldwright.models.backbone import sample
+from foldwright.models.backbone.design_settings import DesignSettings
+from foldwright.models.backbone.sample import design
+from foldwright.models.backbone.traces import DesignItem
+from foldwright.runtime.errors import FoldwrightError, InputError
+from foldwright.runtime.seeds import derive_seed
+from foldwright.structure.io import read_structure
+
+CPU = torch.device("cpu")
+SPREAD = 0.05
+STEPS = 12
+
+
+def _helix(length: int) -> Tensor:
+    turn = torch.arange(length) * np.deg2rad(100)
+    return torch.stack([2.3 * turn.cos(), 2.3 * turn.sin(), 1.5 * torch.arange(length)], -1)
+
+
+class HelixModel(nn.Module):
+    """Exact denoiser of N(helix, SPREAD^2); the product mixes residues as attention does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.process = GaussianProcess(build_schedule("cosine", 100))
+        self.max_length = 64
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.seen: list[tuple[int, ...]] = []
+        self.previous: list[Tensor | None] = []
+        self.broken_length = 0
+
+    def denoise(
+        self,
+        ca: Tensor,
+        mask: Tensor,
+        timestep: Tensor,
+        x0_self_condition: Tensor | None = None,
+    ) -> Prediction:
+        self.seen.append(tuple(ca.shape))
+        self.previous.append(x0_self_condition)
+        mean = _helix(ca.shape[1]) * self.scale
+        alpha_bar = broadcast_to_sample(self.process.alpha_bar(timestep), ca)
+        gain = alpha_bar.sqrt() * SPREAD**2 / (alpha_bar * SPREAD**2 + 1 - alpha_bar)
+        x0 = mean + gain * (ca - alpha_bar.sqrt() * mean)
+        weights = torch.softmax(x0 @ x0.transpose(1, 2) / 100, -1)
+        x0 = x0 + 1e-4 * weights @ x0
+        if ca.shape[1] == self.broken_length:
+            x0 = x0 * torch.nan
+        return Prediction(x0, self.process.epsilon_from_x0(ca, x0, timestep))
+
+
+@pytest.fixture
+def model() -> HelixModel:
+    return HelixModel().eval()
+
+
+def _settings(**changes: Any) -> DesignSettings:
+    return DesignSettings(**{"length": "24-40", "num": 4, "seed": 3, "steps": STEPS} | changes)
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "scores.csv").open()))
+
+
+def test_designs_are_complete_and_read_back(model: HelixModel, tmp_path: Path) -> None:
+    report = design(model, _settings(), tmp_path, device=CPU, score=lambda s: {"n": len(s.chains)})
+    assert [record.status for record in report.records] == ["done"] * 4
+    for record in report.records:
+        assert record.seed == derive_seed(3, record.index)
+        for suffix in (".cif", ".pdb"):
+            (chain,) = read_structure(tmp_path / f"{record.name}{suffix}").protein_chains
+            assert len(chain) == record.length
+            assert bool(np.isfinite(chain.backbone()).all())
+            bonds = np.linalg.norm(np.diff(chain.ca, axis=0), axis=1)
+            np.testing.assert_allclose(bonds, 3.8, atol=0.5)
+            np.testing.assert_allclose(chain.ca.mean(0), 0, atol=1e-3)
+    rows = _rows(tmp_path)
+    assert [row["name"] for row in rows] == [f"design_{i:05d}" for i in range(4)]
+    assert {row["n"] for row in rows} == {"1"}
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["settings"]["noise_scale"] == 0.6
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"sampler": "ddpm", "steps": None},
+        {"sampler": "ddim", "eta": 0.5},
+        {"sampler": "ode"},
+        {"sampler": "sde", "churn": 0.5},
+    ],
+)
+def test_files_depend_on_neither_batch_nor_companions(
+    model: HelixModel, tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    design(model, _settings(**extra), tmp_path / "one", device=CPU)
+    design(model, _settings(**extra, num=5, batch=3), tmp_path / "many", device=CPU)
+    one, many = _tree(tmp_path / "one"), _tree(tmp_path / "many")
+    shared = [name for name in one if name.startswith(("design_", "items/"))]
+    assert len(shared) == 12
+    assert all(one[name] == many[name] for name in shared)
+    assert len({content for name, content in one.items() if name.endswith(".pdb")}) == 4
+
+
+def test_network_sees_one_unpadded_design_at_a_time_on_cpu(
+    model: HelixModel, tmp_path: Path
+) -> None:
+    report = design(model, _settings(batch=4), tmp_path, device=CPU)
+    lengths = [record.length for record in report.records]
+    assert len(set(lengths)) > 1
+    assert model.seen[:4] == [(1, length, 3) for length in lengths]
+    assert model.previous[:4] == [None] * 4
+    assert [tuple(p.shape) for p in model.previous[4:8] if p is not None] == model.seen[4:8]
+
+
+def test_a_stopped_run_ends_with_the_same_files(model: HelixModel, tmp_path: Path) -> None:
+    design(model, _settings(), tmp_path / "whole", device=CPU, score=lambda s: {"n": 1})
+    seen = []
+
+    def stop_at_the_third(structure: Any) -> dict[str, int]:
+        seen.append(structure.name)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return {"n": 1}
+
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        design(model, _settings(), out, device=CPU, score=stop_at_the_third)
+    assert [row["name"] for row in _rows(out)] == ["design_00000", "design_00001"]
+    written = (out / "design_00001.pdb").stat().st_ino
+    model.seen.clear()
+    report = design(model, _settings(), out, device=CPU, score=lambda s: {"n": 1})
+    assert report.resumed == 2
+    assert len(model.seen) == 2 * STEPS
+    assert (out / "design_00001.pdb").stat().st_ino == written
+    assert _tree(out) == _tree(tmp_path / "whole")
+
+
+def test_more_designs_can_be_added(model: HelixModel, tmp_path: Path) -> None:
+    design(model, _settings(num=2), tmp_path / "a", device=CPU)
+    report = design(model, _settings(num=4), tmp_path / "a", device=CPU)
+    assert report.resumed == 2
+    design(model, _settings(num=4), tmp_path / "b", device=CPU)
+    assert _tree(tmp_path / "a") == _tree(tmp_path / "b")
+
+
+def test_a_design_with_a_missing_file_is_made_again(model: HelixModel, tmp_path: Path) -> None:
+    design(model, _settings(), tmp_path, device=CPU)
+    before = _tree(tmp_path)
+    (tmp_path / "design_00002.cif").unlink()
+    assert design(model, _settings(), tmp_path, device=CPU).resumed == 3
+    assert _tree(tmp_path) == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(model: HelixModel, tmp_path: Path) -> None:
+    design(model, _settings(num=1), tmp_path, device=CPU)
+    with pytest.raises(InputError) as caught:
+        design(model, _settings(num=1, seed=4, noise_scale=0.5), tmp_path, device=CPU)
+    text = str(caught.value)
+    assert "seed 3, now it is 4" in text
+    assert "noise_scale 0.6, now it is 0.5" in text
+    with torch.no_grad():
+        model.scale.mul_(1.01)
+    with pytest.raises(InputError, match=r"weights_sha256 '\w+', now it is"):
+        design(model, _settings(num=1), tmp_path, device=CPU)
+
+
+@pytest.mark.parametrize("name", ["run.json", "items/design_00000.json"])
+def test_a_damaged_file_is_named(model: HelixModel, tmp_path: Path, name: str) -> None:
+    design(model, _settings(num=1), tmp_path, device=CPU)
+    (tmp_path / name).write_text('{"format": ')
+    with pytest.raises(InputError, match=f"{name}: is damaged.*delete it"):
+        design(model, _settings(num=1), tmp_path, device=CPU)
+
+
+def test_a_failed_design_has_a_record_and_no_structure(model: HelixModel, tmp_path: Path) -> None:
+    lengths = [r.length for r in design(model, _settings(), tmp_path / "a", device=CPU).records]
+    model.broken_length = lengths[1]
+    report = design(model, _settings(), tmp_path / "b", device=CPU)
+    (failed,) = report.failed
+    assert failed.index == 1
+    assert f"{lengths[1]} residues are not finite" in failed.reason
+    assert not list((tmp_path / "b").glob("design_00001.*"))
+    assert [row["status"] for row in _rows(tmp_path / "b")].count("done") == 3
+    model.broken_length = 0
+    assert design(model, _settings(), tmp_path / "b", device=CPU).resumed == 3
+    assert _tree(tmp_path / "a") == _tree(tmp_path / "b")
+
+
+def test_a_full_device_says_which_batch_to_write(
+    model: HelixModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Prediction:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(model, "denoise", full)
+    with pytest.raises(FoldwrightError, match=r"batch of 4 designs.*--batch 2"):
+        design(model, _settings(batch=4), tmp_path, device=CPU)
+
+
+def test_every_step_of_every_design_is_reported(model: HelixModel, tmp_path: Path) -> None:
+    class Bar:
+        total = done = 0
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def advance(self, steps: int = 1, **fields: float | str) -> None:
+            self.done += steps
+
+    bar = Bar()
+
+    def factory(description: str, total: int) -> Bar:
+        bar.total = total
+        return bar
+
+    design(model, _settings(batch=3, sampler="ode"), tmp_path, device=CPU, progress=factory)
+    assert bar.done == bar.total == 4 * STEPS
+
+
+def test_batches_fill_a_budget_of_padded_pairs() -> None:
+    items = [DesignItem(i, length, 0) for i, length in enumerate((100, 90, 50, 40, 40, 40))]
+    batches = sample._fill(items, 20_000)
+    assert [[item.length for item in batch] for batch in batches] == [[100, 90], [50, 40, 40, 40]]
+    assert [len(batch) for batch in sample._fill(items, 1)] == [1] * 6
+
+
+def test_lengths_are_drawn_evenly_and_belong_to_their_design(
+    model: HelixModel, tmp_path: Path
+) -> None:
+    plan = sample.resolve_settings(_settings(length="30-39"), num_timesteps=100, max_length=64)
+    drawn = [plan.lengths.draw(7, index) for index in range(2000)]
+    counts = np.bincount(drawn, minlength=40)[30:]
+    assert counts.sum() == 2000
+    assert counts.min() > 140
+    assert counts.max() < 260
+    assert drawn[11] == plan.lengths.draw(7, 11) != plan.lengths.draw(8, 11)
+
+
+CONFLICTS: list[tuple[dict[str, Any], str]] = [
+    ({"sampler": "ddim", "noise_scale": 0.5}, "--noise-scale: is not read by.*write --eta"),
+    ({"sampler": "ddim", "churn": 0.5}, "--churn: is not read by.*write --eta"),
+    ({"sampler": "ode", "noise_scale": 0.5}, "--noise-scale.*deterministic.*--sampler sde"),
+    ({"sampler": "ode", "eta": 0.5}, "--eta.*deterministic.*--sampler ddim"),
+    ({"sampler": "ode", "churn": 0.5}, "--churn.*deterministic.*--sampler sde"),
+    ({"sampler": "ddpm", "eta": 0.5}, "--eta.*write --noise-scale"),
+    ({"sampler": "ddpm", "churn": 0.5}, "--churn.*write --noise-scale"),
+    ({"sampler": "sde", "eta": 0.5}, "--eta.*write --churn and --noise-scale"),
+    ({"sampler": "sde", "churn": 0.0, "noise_scale": 0.5}, "scales nothing with --churn 0"),
+    ({"noise_scale": -0.1}, "--noise-scale: must be between 0 and 2: got -0.1"),
+    ({"noise_scale": float("nan")}, "--noise-scale: must be between 0 and 2: got nan"),
+    ({"sampler": "ddim", "eta": 1.5}, "--eta: must be between 0 and 1: got 1.5"),
+    ({"steps": 101}, "--steps: must be between 1 and 100.*got 101"),
+    ({"steps": 0}, "--steps: must be between 1 and 100.*got 0"),
+    ({"num": 0}, "--num: must be 1 or more: got 0"),
+    ({"batch": 0}, "--batch: must be 1 or more"),
+    ({"seed": -1}, "--seed: must be 0 or more"),
+    ({"length": "19"}, "--length: must be 20 residues or more: got 19"),
+    ({"length": "30-65"}, "--length: .*up to 64 residues: got 65"),
+    ({"length": "40-30"}, "--length: the shorter length comes first: write 30-40"),
+    ({"length": "long"}, "--length: expected 128 or 80-120: got 'long'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), CONFLICTS)
+def test_settings_that_make_no_sense_are_refused(
+    model: HelixModel, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        design(model, _settings(**changes), tmp_path / "out", device=CPU)
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_problems_are_reported_at_once(model: HelixModel, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        design(model, _settings(num=0, steps=0, length="5"), tmp_path, device=CPU)
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "options"),
+    [
+        ("ddpm", 1000, {"noise_scale": 0.6}),
+        ("ddim", 100, {"eta": 0.0}),
+        ("ode", 50, {}),
+        ("sde", 200, {"noise_scale": 0.6, "churn": 1.0}),
+    ],
+)
+def test_open_settings_take_the_samplers_defaults(
+    sampler: str, steps: int, options: dict[str, float]
+) -> None:
+    settings = _settings(sampler=sampler, steps=None)
+    plan = sample.resolve_settings(settings, num_timesteps=1000, max_length=64).sampler
+    assert (plan.num_steps, plan.options) == (steps, options)
+    short = sample.resolve_settings(settings, num_timesteps=40, max_length=64).sampler
+    assert short.num_steps == 40
