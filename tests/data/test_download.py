@@ -19,6 +19,7 @@ from foldwright.data.download import (
     check_structure_file,
     part_path,
 )
+from foldwright.runtime.errors import InputError
 
 QUICK = DownloadPolicy(attempts=4, timeout=5.0, backoff=0.01, longest_wait=3.0)
 HASTY = replace(QUICK, timeout=0.4)
@@ -114,7 +115,10 @@ def test_a_range_that_starts_elsewhere_is_not_believed(fault_server, goal: Path)
         fault_server.finish_headers(handler, len(body) - 5)
         handler.wfile.write(body[5:])
 
-    fetch(fault_server.serve("/f", BODY, fault_server.cut(70_000), wrong_range), goal)
+    url = fault_server.serve("/f", BODY, fault_server.cut(70_000), wrong_range)
+    with pytest.raises(DownloadError, match=r"asked to continue at byte 70000, .*bytes 5-"):
+        fetch(url, goal, policy=replace(QUICK, attempts=2))
+    fetch(url, goal)
     assert goal.read_bytes() == BODY
     assert fault_server.ranges("/f") == [None, "bytes=70000-", None]
 
@@ -366,6 +370,14 @@ def test_stop_ends_a_running_download_and_keeps_its_part(fault_server, goal: Pat
     assert part_path(goal).stat().st_size > 0
     with pytest.raises(DownloadStoppedError):
         downloader.download(url, goal)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"attempts": 0}, {"timeout": 0.0}, {"backoff": -1.0}, {"longest_wait": -1.0}]
+)
+def test_a_policy_without_sense_is_refused(wrong):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}: got"):
+        DownloadPolicy(**wrong)
 
 
 def test_check_names_what_is_wrong(tmp_path: Path):

@@ -19,7 +19,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from foldwright.runtime.errors import FoldwrightError
+from foldwright.runtime.errors import FoldwrightError, InputError
 from foldwright.runtime.files import atomic_path, sha256_file
 
 _CHUNK = 1 << 16
@@ -61,6 +61,17 @@ class DownloadPolicy:
     timeout: float = 30.0
     backoff: float = 1.0
     longest_wait: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InputError(f"attempts: got {self.attempts}; expected 1 or more.")
+        if self.timeout <= 0:
+            raise InputError(f"timeout: got {self.timeout:g}; expected more than 0 seconds.")
+        for name in ("backoff", "longest_wait"):
+            if getattr(self, name) < 0:
+                raise InputError(
+                    f"{name}: got {getattr(self, name):g}; expected 0 or more seconds."
+                )
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,7 @@ class Downloader:
                 raise DownloadError("the server states no size, so a cut would go unseen")
             validator = _validator(response) or (note.validator if offset and note else "")
             _write_note(part, _PartNote(url, validator, total))
-            self._receive(response, part, offset)
+            self._receive(response, part)
         size = part.stat().st_size
         if total is not None and size != total:
             raise _TryAgainError(f"the connection ended after {size} of {total} bytes")
@@ -169,11 +180,10 @@ class Downloader:
         except (OSError, http.client.HTTPException) as error:
             raise _TryAgainError(f"no answer: {type(error).__name__} {error}") from error
 
-    def _receive(self, response: http.client.HTTPResponse, part: Path, offset: int) -> None:
+    def _receive(self, response: http.client.HTTPResponse, part: Path) -> None:
         """Append what arrives; a connection that all but stands still is given up."""
         window_start, window_bytes = time.monotonic(), 0
         with part.open("ab") as file:
-            file.truncate(offset)
             while chunk := self._read(response):
                 file.write(chunk)
                 window_bytes += len(chunk)
