@@ -8,7 +8,7 @@ from torch import Tensor
 def quaternion_to_matrix(quaternion: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
     """Convert a quaternion to a matrix without normalising it.
 
-    A unit quaternion gives a rotation; any other one gives that rotation scaled by its squared norm.
+    A unit quaternion gives a rotation, any other one that rotation scaled by its squared norm.
     """
     w, x, y, z = quaternion.unbind(-1)
     rows = (

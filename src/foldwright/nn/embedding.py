@@ -32,7 +32,7 @@ def sinusoidal_encoding(
 def relative_position_one_hot(
     num_residues: int, clip: int, *, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "n n c"]:
-    """One-hot of the row index minus the column index, clipped to [-clip, clip]: 2 clip + 1 bins."""
+    """One-hot of row index minus column index, clipped to [-clip, clip]: 2 clip + 1 bins."""
     position = torch.arange(num_residues, device=device)
     offset = (position[:, None] - position[None, :]).clamp(-clip, clip) + clip
     return torch.nn.functional.one_hot(offset, 2 * clip + 1).to(dtype)

@@ -60,6 +60,9 @@ class DiffusionConfig(Config):
     coordinate_scale: float = Field(
         1.0, gt=0, description="Å per unit of the process; 1 adds noise of 1 Å, as Genie does"
     )
+    compat: Literal["genie-1"] | None = Field(
+        None, description="repeat what the original program does with centring and padding"
+    )
 
 
 class LossConfig(Config):

@@ -51,8 +51,8 @@ class PairFeatureNet(nn.Module):
     """Outer sum of single features, relative positions and a coordinate template.
 
     The `distance` template is Genie's: one channel, the C-alpha distance in Å. The `geometry`
-    template adds a Gaussian basis of the distance, the direction to the other residue and its frame,
-    both seen from the residue's own frame. With self-conditioning, the distances of the previous
+    template adds a Gaussian basis of the distance, and the other residue's direction and frame
+    seen from the residue's own frame. With self-conditioning, the distances of the previous
     clean estimate enter in the same basis.
     """
 

@@ -1,16 +1,94 @@
 """Training loss: error of the prediction, and geometry of the clean estimate it implies."""
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from foldwright.diffusion.process import Prediction
 from foldwright.models.backbone.config import LossConfig
+from foldwright.models.backbone.inputs import BackboneBatch, centre
+from foldwright.models.backbone.model import BackboneModel
 
 _NORM_EPS = 1e-10
 _LOCAL_SPAN = 4
 _STEP = 3.8
 _LDDT_RADIUS = 15.0
 _LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class NoisedBatch:
+    """A batch with the noise and times drawn for it, in units of the process."""
+
+    x0: Float[Tensor, "b n 3"]
+    noise: Float[Tensor, "b n 3"]
+    timestep: Int64[Tensor, " b"]
+    mask: Bool[Tensor, "b n"]
+
+
+@dataclass(frozen=True)
+class BackboneLoss:
+    """The scalar to minimise and its unweighted parts."""
+
+    total: Float[Tensor, ""]
+    parts: dict[str, Tensor]
+
+
+def draw_noise(
+    model: BackboneModel, batch: BackboneBatch, generator: torch.Generator
+) -> NoisedBatch:
+    """Draw times and noise on the generator's device; noise has no mean over real residues."""
+    b = batch.ca.shape[0]
+    timestep = torch.randint(
+        0, model.process.num_timesteps, (b,), generator=generator, device=generator.device
+    ).to(batch.ca.device)
+    noise = torch.randn(batch.ca.shape, generator=generator, device=generator.device)
+    noise = noise.to(batch.ca.device, batch.ca.dtype) * batch.mask[..., None]
+    if model.diffusion.compat is None:
+        noise = centre(noise, batch.mask)
+    return NoisedBatch(batch.ca / model.coordinate_scale, noise, timestep, batch.mask)
+
+
+def diffusion_loss(
+    model: BackboneModel, noised: NoisedBatch, config: LossConfig, *, self_condition: bool
+) -> BackboneLoss:
+    """Noise the batch, denoise it and measure the error.
+
+    With `self_condition` a first pass without gradient gives the clean estimate that the second
+    one is conditioned on (Chen et al. 2022, "Analog bits", algorithm 1).
+    """
+    x = model.process.add_noise(noised.x0, noised.noise, noised.timestep)
+    previous = None
+    if self_condition:
+        with torch.no_grad():
+            previous = model.denoise(x, noised.mask, noised.timestep).x0
+    prediction = model.denoise(x, noised.mask, noised.timestep, previous)
+    parts = _parts(model, noised, prediction, config)
+    weights = {"error": 1.0, "local": config.local_geometry_weight, "lddt": config.lddt_weight}
+    total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
+    return BackboneLoss(total, parts)
+
+
+def _parts(
+    model: BackboneModel, noised: NoisedBatch, prediction: Prediction, config: LossConfig
+) -> dict[str, Tensor]:
+    kind = model.diffusion.prediction
+    found = model.process.target(kind, prediction.x0, prediction.epsilon, noised.timestep)
+    wanted = model.process.target(kind, noised.x0, noised.noise, noised.timestep)
+    parts = {"error": prediction_error(found, wanted, noised.mask, kind=config.kind)}
+    if config.local_geometry_weight == 0 and config.lddt_weight == 0:
+        return parts
+    scale = model.coordinate_scale
+    x0, target = prediction.x0 * scale, noised.x0 * scale
+    noise_level = scale * model.process.snr(noised.timestep).rsqrt().to(x0.dtype)
+    weight = clean_estimate_weight(noise_level, config)
+    if config.local_geometry_weight > 0:
+        parts["local"] = local_geometry_error(x0, target, noised.mask, weight)
+    if config.lddt_weight > 0:
+        parts["lddt"] = smooth_lddt_error(x0, target, noised.mask, weight)
+    return parts
 
 
 def prediction_error(
