@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from foldwright.cli.main import DONE, SOME_FAILED
+from foldwright.cli.exit_codes import DONE, SOME_FAILED
 from foldwright.cli.output import emit
 from foldwright.cli.progress import terminal_progress
 from foldwright.data.domain_lists import (

@@ -2,7 +2,7 @@
 
 A command is a row of `COMMANDS`, with its place as `module:function`, so that `foldwright --help`
 imports neither the command nor torch. A command returns its exit code: 0 done, 1 ran but some
-items failed; the door adds 2 for bad usage or input and 130 for Ctrl-C.
+items failed (`cli.exit_codes`); the door adds 2 for bad usage or input and 130 for Ctrl-C.
 """
 
 import importlib
@@ -19,9 +19,8 @@ from rich.text import Text
 
 from foldwright import __version__
 from foldwright.cli.console import messages_console
+from foldwright.cli.exit_codes import BAD_INPUT, DONE, PIPE_CLOSED, STOPPED
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
-
-DONE, SOME_FAILED, BAD_INPUT, STOPPED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 COMMANDS = (
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
