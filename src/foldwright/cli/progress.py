@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from rich.progress import (
     BarColumn,
@@ -55,7 +55,7 @@ class PlainProgress:
         self._fields: dict[str, float | str] = {}
         self._began = self._written = clock()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "PlainProgress":
         self._began = self._written = self._clock()
         self._running.append(self)
         return self
@@ -174,7 +174,7 @@ class _BarProgress:
         self._fields: dict[str, float | str] = {}
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "_BarProgress":
         self._task = self._display.add(self._description, self._total)
         return self
 

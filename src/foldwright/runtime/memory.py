@@ -3,7 +3,6 @@
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import psutil
 import torch
@@ -92,7 +91,7 @@ class PeakMemory:
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "PeakMemory":
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
             torch.cuda.reset_peak_memory_stats(self.device)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """One running piece of work, used as a context manager."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Progress":
         """Start the clock."""
         ...
 
@@ -31,7 +32,7 @@ ProgressFactory = Callable[[str, int], Progress]
 
 
 class _Silent:
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "_Silent":
         return self
 
     def __exit__(
