@@ -144,10 +144,10 @@ def _suggestion(cls: type[Config], location: tuple[int | str, ...]) -> str:
     near = difflib.get_close_matches(str(location[-1]), valid, n=1, cutoff=0.5)
     prefix = "".join(f"{part}." for part in location[:-1])
     elsewhere = _paths_of(cls, str(location[-1]))
-    if near:
-        return f"; did you mean {prefix}{near[0]}?"
     if elsewhere:
         return f"; did you mean {elsewhere[0]}?"
+    if near:
+        return f"; did you mean {prefix}{near[0]}?"
     return f"; valid keys: {', '.join(prefix + name for name in sorted(valid))}"
 
 
