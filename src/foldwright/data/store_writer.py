@@ -1,0 +1,274 @@
+"""Write a chain store: into a temporary folder that is renamed when it is complete."""
+
+import csv
+import errno
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from foldwright import __version__
+from foldwright.data.chain_shape import ChainShape
+from foldwright.data.store_format import (
+    CHAIN_COLUMNS,
+    FORMAT,
+    INDEX_NAME,
+    INFO_NAME,
+    RESIDUE_ARRAYS,
+    SHAPE_COLUMNS,
+    SPLITS,
+    VERSION,
+    FileFacts,
+    NpyStream,
+    StoreInfo,
+    array_file,
+)
+from foldwright.runtime.errors import FoldwrightError, InputError, Problem
+from foldwright.runtime.files import sha256_file
+
+_INDEX_COLUMNS = (
+    *("index", "name", "length", "split", "cluster", "resolution"),
+    *SHAPE_COLUMNS,
+    "origin",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class NewChain:
+    """A chain on its way into a store.
+
+    Attributes:
+        name: unique in the store.
+        backbone: N, CA, C, O in Å; NaN is a missing atom, but CA is never missing.
+        sequence: one letter per residue.
+        residue_numbers: the author's numbers.
+        split: one of `SPLITS`.
+        cluster: name of its cluster; chains of one cluster belong in one split.
+        shape: secondary structure and size, from `measure_shape`.
+        resolution: in Å, None where unknown.
+        origin: the file it comes from, for people.
+    """
+
+    name: str
+    backbone: Float[np.ndarray, "n 4 3"]
+    sequence: str
+    residue_numbers: Int[np.ndarray, " n"]
+    split: str
+    cluster: str
+    shape: ChainShape
+    resolution: float | None = None
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        length = len(self.backbone)
+        ca = self.backbone[:, 1]
+        missing = np.flatnonzero(~np.isfinite(ca).all(axis=-1))
+        checks = [
+            (length > 0, "no residues"),
+            (not len(missing), f"CA of {len(missing)} residues is NaN, first at {missing[:1]}"),
+            (
+                len(self.sequence) == len(self.residue_numbers) == length,
+                f"{len(self.sequence)} letters and {len(self.residue_numbers)} residue numbers "
+                f"for {length} residues",
+            ),
+            (self.sequence.isascii(), f"the sequence {self.sequence!r} is not ASCII"),
+            (self.split in SPLITS, f"the split {self.split!r} is not one of {', '.join(SPLITS)}"),
+            (self.name != "" and self.cluster != "", "chain and cluster need a name"),
+        ]
+        problems = [Problem(f"chain {self.name!r}", text) for holds, text in checks if not holds]
+        if problems:
+            raise InputError(problems)
+
+
+class StoreWriter:
+    """Writes a store chain by chain, used as a context manager.
+
+    Nothing stands under the final name before the block ends; an error in the block leaves what
+    was there. A store of that name is replaced, anything else is not. Memory grows by a few dozen
+    bytes per chain.
+
+    Args:
+        path: folder to make.
+        source: where the chains come from, in words.
+
+    Raises:
+        InputError: `path` is something else than a store, no chain was added, or two chains have
+            one name.
+        FoldwrightError: the disk is full or cannot be written.
+    """
+
+    def __init__(self, path: Path | str, *, source: str) -> None:
+        self.path = Path(path)
+        self._source = source
+        _check_target(self.path)
+        self._folder = self.path.with_name(f".partial-{secrets.token_hex(6)}-{self.path.name}")
+        self._arrays: dict[str, NpyStream] = {}
+        self._clusters: dict[str, int] = {}
+        self._names: set[str] = set()
+        self._split_counts = dict.fromkeys(SPLITS, 0)
+        self._any_backbone = False
+
+    def __enter__(self) -> Self:
+        specs = dict(RESIDUE_ARRAYS)
+        specs |= {name: (dtype, ()) for name, dtype in CHAIN_COLUMNS.items()}
+        specs |= {"offsets": ("<i8", ()), "name_offsets": ("<i8", ()), "name_bytes": ("|u1", ())}
+        try:
+            self._folder.mkdir(parents=True)
+            for name, (dtype, row) in specs.items():
+                self._arrays[name] = NpyStream(self._folder / array_file(name), dtype, row)
+            self._index = (self._folder / INDEX_NAME).open("x", newline="", encoding="utf-8")
+            self._index_rows = csv.writer(self._index, lineterminator="\n")
+            self._index_rows.writerow(_INDEX_COLUMNS)
+            self._append_ends()
+        except OSError as error:
+            self._abandon(error)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            self._abandon(failure)
+        finally:
+            self._discard()
+
+    def add(self, chain: NewChain) -> None:
+        """Append one chain."""
+        if chain.name in self._names:
+            raise InputError(Problem(f"chain {chain.name!r}", "is in the store already"))
+        try:
+            self._append_residues(chain)
+            self._append_columns(chain)
+        except OSError as error:
+            self._abandon(error)
+
+    def add_text(self, name: str, text: str) -> None:
+        """Put a text file of this name beside the arrays."""
+        try:
+            (self._folder / name).write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            self._abandon(error)
+
+    def _append_residues(self, chain: NewChain) -> None:
+        others = np.delete(chain.backbone, 1, axis=1)
+        self._any_backbone |= bool(np.isfinite(others).all(axis=-1).any())
+        self._arrays["ca"].append(chain.backbone[:, 1])
+        self._arrays["backbone"].append(chain.backbone)
+        self._arrays["sequence"].append(_bytes_of(chain.sequence))
+        self._arrays["residue_number"].append(chain.residue_numbers)
+        self._arrays["name_bytes"].append(_bytes_of(chain.name))
+
+    def _append_columns(self, chain: NewChain) -> None:
+        number = len(self._names)
+        self._names.add(chain.name)
+        self._split_counts[chain.split] += 1
+        cluster_index = self._clusters.setdefault(chain.cluster, len(self._clusters))
+        resolution = np.nan if chain.resolution is None else chain.resolution
+        shape = {name: getattr(chain.shape, name) for name in SHAPE_COLUMNS}
+        values = {
+            "length": len(chain.backbone),
+            "split": SPLITS.index(chain.split),
+            "cluster_index": cluster_index,
+            "resolution": resolution,
+        }
+        for name, value in (values | shape).items():
+            self._arrays[name].append(np.array([value]))
+        self._append_ends()
+        shown = "" if chain.resolution is None else f"{chain.resolution:g}"
+        about = (number, chain.name, len(chain.backbone), chain.split, chain.cluster, shown)
+        rounded = (f"{value:.4g}" for value in shape.values())
+        self._index_rows.writerow((*about, *rounded, chain.origin))
+
+    def _append_ends(self) -> None:
+        self._arrays["offsets"].append(np.array([self._arrays["ca"].num_rows]))
+        self._arrays["name_offsets"].append(np.array([self._arrays["name_bytes"].num_rows]))
+
+    def _finish(self) -> None:
+        if not self._names:
+            raise InputError(Problem(str(self.path), "no chains to store; nothing was written"))
+        for stream in self._arrays.values():
+            stream.finish()
+        self._index.close()
+        if not self._any_backbone:
+            (self._folder / array_file("backbone")).unlink()
+        info = self._describe()
+        (self._folder / INFO_NAME).write_text(info.model_dump_json(indent=1) + "\n")
+        for path in self._folder.iterdir():
+            _flush(path)
+        _flush(self._folder)
+        _rename_folder(self._folder, self.path)
+
+    def _describe(self) -> StoreInfo:
+        files = {
+            path.name: FileFacts(bytes=path.stat().st_size, sha256=sha256_file(path))
+            for path in sorted(self._folder.iterdir())
+        }
+        return StoreInfo(
+            format=FORMAT,
+            version=VERSION,
+            created_by=f"foldwright {__version__}",
+            source=self._source,
+            chains=len(self._names),
+            residues=self._arrays["ca"].num_rows,
+            clusters=len(self._clusters),
+            splits=self._split_counts,
+            files=files,
+        )
+
+    def _abandon(self, error: OSError) -> NoReturn:
+        self._discard()
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else error.strerror or str(error)
+        raise FoldwrightError(
+            f"{self.path}: the store cannot be written: {reason}; nothing half-written was kept. "
+            "Make room or choose another place and run the same command again"
+        ) from error
+
+    def _discard(self) -> None:
+        for stream in self._arrays.values():
+            stream.discard()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _bytes_of(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _check_target(path: Path) -> None:
+    if not path.exists() or (path / INFO_NAME).is_file():
+        return
+    if not path.is_dir() or any(path.iterdir()):
+        message = "is not a store and will not be overwritten; choose another name"
+        raise InputError(Problem(str(path), message))
+
+
+def _rename_folder(complete: Path, target: Path) -> None:
+    """Put a folder in the place of another; a kill in between leaves both under dot names."""
+    old = complete.with_name(f"{complete.name}-old")
+    if target.exists():
+        target.rename(old)
+    complete.rename(target)
+    _flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    if path.is_dir() and os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
