@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from foldwright.chem.backbone_geometry import BACKBONE_ATOMS
 from foldwright.chem.residues import (
@@ -38,8 +38,9 @@ _ATOM_FIELDS = {
 class Chain:
     """One protein or nucleic acid chain, or the ligands that share a chain name.
 
-    Arrays are copied and made read-only. Residues stand in file order; the atoms of a residue are
-    contiguous, and every residue has at least one. Numbers and insertion codes are the author's.
+    Arrays are copied, made read-only and kept as float32, int32 (numbers) or text. Residues stand
+    in file order; the atoms of a residue are contiguous, and every residue has at least one.
+    Numbers and insertion codes are the author's.
 
     Attributes:
         chain_id: the author's name of the chain; may be empty or longer than one letter.
@@ -54,13 +55,13 @@ class Chain:
     kind: ChainKind
     sequence: str
     residue_names: Shaped[np.ndarray, " n"]
-    residue_numbers: Int32[np.ndarray, " n"]
+    residue_numbers: Int[np.ndarray, " n"]
     insertion_codes: Shaped[np.ndarray, " n"]
     atom_names: Shaped[np.ndarray, " a"]
     elements: Shaped[np.ndarray, " a"]
-    coords: Float32[np.ndarray, "a 3"]
-    occupancy: Float32[np.ndarray, " a"]
-    b_factor: Float32[np.ndarray, " a"]
+    coords: Float[np.ndarray, "a 3"]
+    occupancy: Float[np.ndarray, " a"]
+    b_factor: Float[np.ndarray, " a"]
     atom_residue_index: Int[np.ndarray, " a"]
 
     def __post_init__(self) -> None:

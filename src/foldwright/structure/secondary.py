@@ -11,7 +11,8 @@ def secondary_structure(ca: Float[np.ndarray, "n 3"]) -> str:
     """Assign helix `H`, strand `E` or coil `C` to every residue of a chain (P-SEA).
 
     Distances and angles never span a chain break or a missing (NaN) C-alpha, which is coil.
-    Left-handed helices are not `H`. Five residues or fewer are all coil.
+    Five residues or fewer are all coil. The distances do not tell hands apart: a left-handed helix
+    is `H` too.
     Labesse et al. 1997, CABIOS 13, 291.
     """
     if len(ca) == 0:

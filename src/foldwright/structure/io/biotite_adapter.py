@@ -3,14 +3,21 @@
 import io
 import warnings
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from biotite.file import DeserializationError
 from biotite.structure import AtomArray, annotate_sse
 from biotite.structure.info import link_type, one_letter_code
 from biotite.structure.io.pdb import PDBFile
-from biotite.structure.io.pdbx import BinaryCIFFile, CIFBlock, CIFCategory, CIFFile
+from biotite.structure.io.pdbx import (
+    BinaryCIFBlock,
+    BinaryCIFCategory,
+    BinaryCIFFile,
+    CIFBlock,
+    CIFCategory,
+    CIFFile,
+)
 from jaxtyping import Float, Int, Shaped
 
 from foldwright.chem.residues import (
@@ -22,6 +29,9 @@ from foldwright.chem.residues import (
 from foldwright.runtime.errors import InputError
 from foldwright.structure.io import pdb_lines
 from foldwright.structure.io.atom_table import AtomTable, InPolymer, ParsedFile
+
+_Block: TypeAlias = CIFBlock | BinaryCIFBlock
+_Table: TypeAlias = CIFCategory | BinaryCIFCategory
 
 _RESOLUTION_FIELDS = (
     ("refine", "ls_d_res_high"),
@@ -163,8 +173,8 @@ def _parse_pdbx(file: CIFFile | BinaryCIFFile, model: int) -> ParsedFile:
     chosen = row_model == numbers[np.argsort(first)[model - 1]]
     try:
         atoms = _pdbx_atoms(site, declares_polymers="entity_poly" in block)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"a column of the atom_site table cannot be read ({error})") from error
+    except KeyError as error:
+        raise InputError(f"the atom_site table has no column {error}") from error
     resolutions = (_first_value(block, *field) for field in _RESOLUTION_FIELDS)
     return ParsedFile(
         atoms=atoms.take(chosen),
@@ -175,17 +185,15 @@ def _parse_pdbx(file: CIFFile | BinaryCIFFile, model: int) -> ParsedFile:
     )
 
 
-def _model_of_row(site: CIFCategory) -> Shaped[np.ndarray, " rows"]:
+def _model_of_row(site: _Table) -> Shaped[np.ndarray, " rows"]:
     if "pdbx_PDB_model_num" not in site:
         return np.zeros(site.row_count, dtype=np.int64)
     return site["pdbx_PDB_model_num"].as_array(str)
 
 
-def _pdbx_atoms(site: CIFCategory, *, declares_polymers: bool) -> AtomTable:
+def _pdbx_atoms(site: _Table, *, declares_polymers: bool) -> AtomTable:
     label_seq = _text(site, "label_seq_id")
     rows = len(label_seq)
-    auth_seq = _text(site, "auth_seq_id")
-    numbers = np.where(auth_seq == "", label_seq, auth_seq)
     in_polymer = np.where(label_seq != "", InPolymer.YES, InPolymer.NO).astype(np.int64)
     if not declares_polymers and len(np.unique(in_polymer)) == 1:
         # Programs that know no entities number everything, or nothing.
@@ -197,7 +205,7 @@ def _pdbx_atoms(site: CIFCategory, *, declares_polymers: bool) -> AtomTable:
         elements=np.char.upper(_text(site, "type_symbol")),
         altlocs=_text(site, "label_alt_id"),
         residue_names=_text(site, "label_comp_id", "auth_comp_id"),
-        residue_numbers=np.where(numbers == "", "0", numbers).astype(np.int64),
+        residue_numbers=_residue_numbers(site),
         insertion_codes=_text(site, "pdbx_PDB_ins_code"),
         chain_ids=_text(site, "auth_asym_id", "label_asym_id"),
         molecule=np.unique(_text(site, "label_asym_id"), return_inverse=True)[1],
@@ -208,7 +216,7 @@ def _pdbx_atoms(site: CIFCategory, *, declares_polymers: bool) -> AtomTable:
     )
 
 
-def _text(site: CIFCategory, *names: str) -> Shaped[np.ndarray, " rows"]:
+def _text(site: _Table, *names: str) -> Shaped[np.ndarray, " rows"]:
     for name in names:
         if name in site:
             return site[name].as_array(str, masked_value="")
@@ -216,24 +224,50 @@ def _text(site: CIFCategory, *names: str) -> Shaped[np.ndarray, " rows"]:
 
 
 def _number(
-    site: CIFCategory, name: str, rows: int, *, absent: float | None = None
+    site: _Table, name: str, rows: int, *, absent: float | None = None
 ) -> Float[np.ndarray, " rows"]:
     if name not in site and absent is not None:
         return np.full(rows, absent, dtype=np.float32)
-    masked = np.nan if absent is None else absent
-    return site[name].as_array(np.float32, masked_value=masked)
+    try:
+        return site[name].as_array(np.float32, masked_value=np.nan if absent is None else absent)
+    except ValueError as error:
+        raise _not_a_number(name, _text(site, name), float) from error
 
 
-def _first_value(block: CIFBlock, category: str, column: str) -> str | None:
+def _residue_numbers(site: _Table) -> Int[np.ndarray, " rows"]:
+    """Author numbers, label numbers where there is none, 0 where there is neither."""
+    author, label = _text(site, "auth_seq_id"), _text(site, "label_seq_id")
+    numbers = np.where(author == "", label, author)
+    numbers = np.where(numbers == "", "0", numbers)
+    try:
+        return numbers.astype(np.int64)
+    except ValueError as error:
+        raise _not_a_number("auth_seq_id", numbers, int) from error
+
+
+def _not_a_number(
+    column: str, values: Shaped[np.ndarray, " rows"], convert: type[int] | type[float]
+) -> InputError:
+    for value in values.tolist():
+        try:
+            convert(value or "0")
+        except ValueError:
+            return InputError(
+                f"{column} of the atom_site table is {value!r} in a row, not a number"
+            )
+    raise AssertionError(f"every value of {column} can be converted")
+
+
+def _first_value(block: _Block, category: str, column: str) -> str | None:
     values = _column_values(block, category, column)
     return values[0] if values else None
 
 
-def _all_values(block: CIFBlock, category: str, column: str) -> str | None:
+def _all_values(block: _Block, category: str, column: str) -> str | None:
     return "; ".join(_column_values(block, category, column)) or None
 
 
-def _column_values(block: CIFBlock, category: str, column: str) -> list[str]:
+def _column_values(block: _Block, category: str, column: str) -> list[str]:
     if category not in block or column not in block[category]:
         return []
     return [value for value in block[category][column].as_array(str, masked_value="") if value]

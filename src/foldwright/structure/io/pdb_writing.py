@@ -120,5 +120,5 @@ def _longest(texts: Shaped[np.ndarray, " n"]) -> int:
     return int(np.char.str_len(texts).max())
 
 
-def _outside(values: Shaped[np.ndarray, "..."], low: float, high: float) -> bool:
+def _outside(values: Shaped[np.ndarray, "..."], low: int | float, high: int | float) -> bool:
     return bool(((values < low) | (values > high)).any())
