@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from foldwright.diffusion.process import GaussianProcess, Prediction, broadcast_to_sample
-from foldwright.diffusion.schedule import build_schedule
+from foldwright.diffusion.process import Prediction, broadcast_to_sample
 from foldwright.models.backbone import sample
+from foldwright.models.backbone.config import DiffusionConfig, GenieConfig
 from foldwright.models.backbone.design_settings import DesignSettings
+from foldwright.models.backbone.model import BackboneModel
 from foldwright.models.backbone.sample import design
 from foldwright.models.backbone.traces import DesignItem
 from foldwright.runtime.errors import FoldwrightError, InputError
@@ -22,7 +23,7 @@ from foldwright.structure.io import read_structure
 
 CPU = torch.device("cpu")
 SPREAD = 0.05
-STEPS = 12
+STEPS = 4
 
 
 def _helix(length: int) -> Tensor:
@@ -30,36 +31,42 @@ def _helix(length: int) -> Tensor:
     return torch.stack([2.3 * turn.cos(), 2.3 * turn.sin(), 1.5 * torch.arange(length)], -1)
 
 
-class HelixModel(nn.Module):
+class HelixModel(BackboneModel):
     """Exact denoiser of N(helix, SPREAD^2); the product mixes residues as attention does."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.process = GaussianProcess(build_schedule("cosine", 100))
-        self.max_length = 64
-        self.scale = nn.Parameter(torch.tensor(1.0))
+    def __init__(self, **diffusion: Any) -> None:
+        genie = GenieConfig(
+            max_length=64,
+            c_s=4,
+            c_p=4,
+            num_pair_layers=0,
+            num_structure_layers=1,
+            self_conditioning=True,
+        )
+        super().__init__(genie, DiffusionConfig(num_steps=100, **diffusion))
         self.seen: list[tuple[int, ...]] = []
         self.previous: list[Tensor | None] = []
         self.broken_length = 0
 
     def denoise(
         self,
-        ca: Tensor,
+        x: Tensor,
         mask: Tensor,
         timestep: Tensor,
         x0_self_condition: Tensor | None = None,
     ) -> Prediction:
-        self.seen.append(tuple(ca.shape))
+        self.seen.append(tuple(x.shape))
         self.previous.append(x0_self_condition)
-        mean = _helix(ca.shape[1]) * self.scale
-        alpha_bar = broadcast_to_sample(self.process.alpha_bar(timestep), ca)
-        gain = alpha_bar.sqrt() * SPREAD**2 / (alpha_bar * SPREAD**2 + 1 - alpha_bar)
-        x0 = mean + gain * (ca - alpha_bar.sqrt() * mean)
+        mean = _helix(x.shape[1]) / self.coordinate_scale
+        variance = (SPREAD / self.coordinate_scale) ** 2
+        alpha_bar = broadcast_to_sample(self.process.alpha_bar(timestep), x)
+        gain = alpha_bar.sqrt() * variance / (alpha_bar * variance + 1 - alpha_bar)
+        x0 = mean + gain * (x - alpha_bar.sqrt() * mean)
         weights = torch.softmax(x0 @ x0.transpose(1, 2) / 100, -1)
         x0 = x0 + 1e-4 * weights @ x0
-        if ca.shape[1] == self.broken_length:
+        if x.shape[1] == self.broken_length:
             x0 = x0 * torch.nan
-        return Prediction(x0, self.process.epsilon_from_x0(ca, x0, timestep))
+        return Prediction(x0, self.process.epsilon_from_x0(x, x0, timestep))
 
 
 @pytest.fixture
@@ -80,7 +87,9 @@ def _rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "scores.csv").open()))
 
 
-def test_designs_are_complete_and_read_back(model: HelixModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("coordinate_scale", [1.0, 8.0])
+def test_designs_are_complete_and_read_back(tmp_path: Path, coordinate_scale: float) -> None:
+    model = HelixModel(coordinate_scale=coordinate_scale).eval()
     report = design(model, _settings(), tmp_path, device=CPU, score=lambda s: {"n": len(s.chains)})
     assert [record.status for record in report.records] == ["done"] * 4
     for record in report.records:
@@ -102,7 +111,7 @@ def test_designs_are_complete_and_read_back(model: HelixModel, tmp_path: Path) -
 @pytest.mark.parametrize(
     "extra",
     [
-        {"sampler": "ddpm", "steps": None},
+        {"sampler": "ddpm"},
         {"sampler": "ddim", "eta": 0.5},
         {"sampler": "ode"},
         {"sampler": "sde", "churn": 0.5},
@@ -120,6 +129,22 @@ def test_files_depend_on_neither_batch_nor_companions(
     assert len({content for name, content in one.items() if name.endswith(".pdb")}) == 4
 
 
+def test_real_network_is_bitwise_independent_of_the_batch(tmp_path: Path) -> None:
+    """Lengths at which batched or padded matrix products round differently from single ones."""
+    torch.manual_seed(0)
+    genie = GenieConfig(
+        max_length=128, c_s=32, c_p=16, num_pair_layers=1, c_triangle_multiplication=16
+    )
+    model = BackboneModel(genie, DiffusionConfig(num_steps=50)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    settings = _settings(length="60-90", num=3, steps=3)
+    design(model, settings, tmp_path / "one", device=CPU)
+    design(model, settings.model_copy(update={"batch": 3}), tmp_path / "many", device=CPU)
+    assert _tree(tmp_path / "one") == _tree(tmp_path / "many")
+
+
 def test_network_sees_one_unpadded_design_at_a_time_on_cpu(
     model: HelixModel, tmp_path: Path
 ) -> None:
@@ -129,6 +154,15 @@ def test_network_sees_one_unpadded_design_at_a_time_on_cpu(
     assert model.seen[:4] == [(1, length, 3) for length in lengths]
     assert model.previous[:4] == [None] * 4
     assert [tuple(p.shape) for p in model.previous[4:8] if p is not None] == model.seen[4:8]
+
+
+def test_genie_compatible_models_are_sampled_at_their_full_length(tmp_path: Path) -> None:
+    model = HelixModel(compat="genie-1").eval()
+    report = design(model, _settings(num=2), tmp_path, device=CPU)
+    assert set(model.seen) == {(1, 64, 3)}
+    for record in report.records:
+        (chain,) = read_structure(tmp_path / f"{record.name}.pdb").protein_chains
+        assert len(chain) == record.length
 
 
 def test_a_stopped_run_ends_with_the_same_files(model: HelixModel, tmp_path: Path) -> None:
@@ -178,7 +212,7 @@ def test_other_settings_in_the_same_folder_are_refused(model: HelixModel, tmp_pa
     assert "seed 3, now it is 4" in text
     assert "noise_scale 0.6, now it is 0.5" in text
     with torch.no_grad():
-        model.scale.mul_(1.01)
+        next(model.parameters()).add_(0.01)
     with pytest.raises(InputError, match=r"weights_sha256 '\w+', now it is"):
         design(model, _settings(num=1), tmp_path, device=CPU)
 

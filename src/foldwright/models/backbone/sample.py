@@ -18,7 +18,8 @@ from foldwright.models.backbone.design_settings import (
     SamplerPlan,
     resolve_settings,
 )
-from foldwright.models.backbone.traces import BackboneModel, DesignItem, sample_traces
+from foldwright.models.backbone.model import BackboneModel
+from foldwright.models.backbone.traces import DesignItem, sample_traces
 from foldwright.runtime.errors import FoldwrightError
 from foldwright.runtime.memory import PeakMemory, available_memory
 from foldwright.runtime.progress import ProgressFactory, silent

@@ -1,19 +1,19 @@
 """New C-alpha traces from a trained model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from foldwright.diffusion.denoise import Denoise, with_step_callback
 from foldwright.diffusion.noise import ItemNoise
-from foldwright.diffusion.process import GaussianProcess, Prediction
+from foldwright.diffusion.process import Prediction
 from foldwright.diffusion.samplers import ddim, ddpm, ode, sde
 from foldwright.diffusion.time_grid import build_grid
 from foldwright.models.backbone.design_settings import SamplerPlan
+from foldwright.models.backbone.model import BackboneModel
 from foldwright.runtime.seeds import make_generator
 
 _SAMPLERS: dict[str, Callable[..., Tensor]] = {
@@ -22,35 +22,6 @@ _SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "ode": ode.sample,
     "sde": sde.sample,
 }
-
-
-@runtime_checkable
-class BackboneModel(Protocol):
-    """What sampling needs of a model."""
-
-    @property
-    def process(self) -> GaussianProcess:
-        """The noise process of its training."""
-        ...
-
-    @property
-    def max_length(self) -> int:
-        """Longest chain it was trained on."""
-        ...
-
-    def state_dict(self) -> Mapping[str, Tensor]:
-        """Its weights by name."""
-        ...
-
-    def denoise(
-        self,
-        ca: Float[Tensor, "b n 3"],
-        mask: Bool[Tensor, "b n"],
-        timestep: Int64[Tensor, "b"],
-        x0_self_condition: Float[Tensor, "b n 3"] | None = None,
-    ) -> Prediction:
-        """Estimate clean positions and noise, in Å."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +63,7 @@ def sample_traces(
     noise = ItemNoise(
         [make_generator(item.seed) for item in items], [item.length for item in items]
     )
-    width = max(item.length for item in items)
+    width = _padded_length(model, max(item.length for item in items))
     denoise = with_step_callback(_network(model, items, device), on_step)
     arguments = {**plan.options} if plan.sampler == "ode" else {**plan.options, "noise": noise}
     with torch.inference_mode():
@@ -103,12 +74,13 @@ def sample_traces(
             timesteps=build_grid(process, plan.num_steps, spacing=plan.spacing),
             **arguments,
         )
-    rows = [row[: item.length].cpu() for row, item in zip(x, items, strict=True)]
+    ca = (x * model.coordinate_scale).cpu()
+    rows = [row[: item.length] for row, item in zip(ca, items, strict=True)]
     return [row - row.mean(dim=0) for row in rows]
 
 
 def _network(model: BackboneModel, items: Sequence[DesignItem], device: torch.device) -> Denoise:
-    """The model as samplers call it, with its last clean estimate as self-conditioning."""
+    """The model as samplers call it, with its last clean estimate if it was trained with one."""
     lengths = torch.tensor([item.length for item in items], device=device)
     everything = slice(0, len(items))
     groups = [slice(i, i + 1) for i in range(len(items))] if device.type == "cpu" else [everything]
@@ -117,12 +89,18 @@ def _network(model: BackboneModel, items: Sequence[DesignItem], device: torch.de
     def denoise(x: Float[Tensor, "b n 3"], timestep: Int64[Tensor, "b"]) -> Prediction:
         x0, epsilon = torch.zeros_like(x), torch.zeros_like(x)
         for number, rows in enumerate(groups):
-            width = int(lengths[rows].max())
+            width = _padded_length(model, int(lengths[rows].max()))
             mask = torch.arange(width, device=device) < lengths[rows, None]
             part = model.denoise(x[rows, :width], mask, timestep[rows], previous[number])
             x0[rows, :width] = part.x0 * mask[..., None]
             epsilon[rows, :width] = part.epsilon * mask[..., None]
-            previous[number] = part.x0
+            if model.genie.self_conditioning:
+                previous[number] = part.x0
         return Prediction(x0, epsilon)
 
     return denoise
+
+
+def _padded_length(model: BackboneModel, longest: int) -> int:
+    """Genie always samples at its full length, on which its position encoding depends."""
+    return model.max_length if model.diffusion.compat == "genie-1" else longest
