@@ -52,7 +52,7 @@ class PlainProgress:
         self._total = total
         self._clock = clock
         self._done = 0
-        self._fields: dict[str, float | str] = {}
+        self._fields: dict[str, int | float | str] = {}
         self._began = self._written = clock()
 
     def __enter__(self) -> "PlainProgress":
@@ -71,7 +71,7 @@ class PlainProgress:
         if self._done and (told or not self._running):
             self._write("finished" if kind is None else "stopped")
 
-    def advance(self, steps: int = 1, **fields: float | str) -> None:
+    def advance(self, steps: int = 1, **fields: int | float | str) -> None:
         """Count `steps`; write a line when the last one is ten seconds old."""
         self._done += steps
         self._fields.update(fields)
@@ -100,7 +100,7 @@ def rate_text(rate: float | None) -> str:
     return f"{rate:.3g}/s" if rate >= 1 else f"{1 / rate:.3g} s each"
 
 
-def duration_text(seconds: float) -> str:
+def duration_text(seconds: int | float) -> str:
     """Return a time span as text: `42 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
@@ -110,7 +110,7 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def fields_text(fields: dict[str, float | str]) -> str:
+def fields_text(fields: dict[str, int | float | str]) -> str:
     """Return named values as text: `loss 0.1234, lr 0.0001`."""
     shown = (v if isinstance(v, str) else f"{v:.4g}" for v in fields.values())
     return ", ".join(f"{name} {value}" for name, value in zip(fields, shown, strict=True))
@@ -150,7 +150,7 @@ class _Display:
         self._open.append(self._bars.add_task(description, total=total or None, shown={}))
         return self._open[-1]
 
-    def advance(self, task: TaskID, steps: int, fields: dict[str, float | str]) -> None:
+    def advance(self, task: TaskID, steps: int, fields: dict[str, int | float | str]) -> None:
         self._bars.update(task, advance=steps, shown=dict(fields))
 
     def close(self, task: TaskID) -> None:
@@ -171,7 +171,7 @@ class _BarProgress:
         self._display = display
         self._description = description
         self._total = total
-        self._fields: dict[str, float | str] = {}
+        self._fields: dict[str, int | float | str] = {}
         self._task: TaskID | None = None
 
     def __enter__(self) -> "_BarProgress":
@@ -187,7 +187,7 @@ class _BarProgress:
         assert self._task is not None
         self._display.close(self._task)
 
-    def advance(self, steps: int = 1, **fields: float | str) -> None:
+    def advance(self, steps: int = 1, **fields: int | float | str) -> None:
         assert self._task is not None
         self._fields.update(fields)
         self._display.advance(self._task, steps, self._fields)

@@ -22,7 +22,7 @@ class Progress(Protocol):
         """Stop, finished or not."""
         ...
 
-    def advance(self, steps: int = 1, **fields: float | str) -> None:
+    def advance(self, steps: int = 1, **fields: int | float | str) -> None:
         """Report `steps` more steps done, and the newest values of named fields."""
         ...
 
@@ -43,7 +43,7 @@ class _Silent:
     ) -> None:
         return None
 
-    def advance(self, steps: int = 1, **fields: float | str) -> None:
+    def advance(self, steps: int = 1, **fields: int | float | str) -> None:
         return None
 
 
