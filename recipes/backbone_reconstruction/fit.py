@@ -120,7 +120,8 @@ def add_units(backbone: Tensor, fits: dict[str, Regression], shapes: dict[str, S
             continue
         far = both & units.has_far
         fits["trans_narrow"].add(trace_features.narrow_features(units)[both], from_left[both])
-        fits["trans_wide"].add(trace_features.wide_features(units)[far], from_left[far])
+        wide = [trace_features.products(a, b) for a, b in trace_features.wide_factors(units)]
+        fits["trans_wide"].add(torch.cat(wide, dim=1)[far], from_left[far])
 
 
 def add_ends(backbone: Tensor, fits: dict[str, Regression]) -> None:

@@ -82,21 +82,45 @@ def trace_units(ca: Float[Tensor, "n 3"]) -> TraceUnits:
     )
 
 
-def wide_features(units: TraceUnits) -> Float[Tensor, "u f"]:
-    """Products of trigonometric and polynomial terms of CA i - 2 to CA i + 3."""
-    before, after = _shift(units.turn, 1), _shift(units.turn, -1)
-    sides = torch.cat(
+def wide_factors(units: TraceUnits) -> list[tuple[Float[Tensor, "u _"], Float[Tensor, "u _"]]]:
+    """Terms of CA i - 2 to CA i + 3 as pairs of factors: every first one times every second one.
+
+    `products` writes a pair out; `contract` multiplies with coefficients without that.
+    """
+    before, after = (_harmonics(_shift(units.turn, by), 2)[:, 1:] for by in (1, -1))
+    outer_left = _shift(units.bend[:-1], 1)[:, None]
+    outer_right = _shift(units.bend[1:], -1)[:, None]
+    constant = torch.ones_like(outer_left)
+    single = torch.cat([constant, before, after, outer_left, outer_right], dim=1)
+    joint = torch.cat(
         [
-            torch.ones_like(before)[:, None],
-            _harmonics(before, 2)[:, 1:],
-            _harmonics(after, 2)[:, 1:],
-            _products(_harmonics(before, 1)[:, 1:], _harmonics(after, 1)[:, 1:]),
-            _shift(units.bend[:-1], 1)[:, None],
-            _shift(units.bend[1:], -1)[:, None],
+            products(before, after),
+            outer_left * before,
+            outer_right * after,
+            outer_left**2,
+            outer_right**2,
+            outer_left * outer_right,
         ],
         dim=1,
     )
-    return _products(_middle(units, harmonics=4, degree=2), sides)
+    return [
+        (_middle(units, harmonics=3, degree=2), single),
+        (_middle(units, harmonics=2, degree=1), joint),
+    ]
+
+
+def contract(
+    factors: list[tuple[Float[Tensor, "u _"], Float[Tensor, "u _"]]],
+    coefficients: Float[Tensor, "f c"],
+) -> Float[Tensor, "u c"]:
+    """The products of all pairs, side by side, times `coefficients`."""
+    sizes = [first.shape[1] * second.shape[1] for first, second in factors]
+    total = coefficients.new_zeros(1, coefficients.shape[1])
+    for (first, second), block in zip(factors, coefficients.split(sizes), strict=True):
+        partial = first @ block.reshape(first.shape[1], -1)
+        partial = partial.unflatten(1, (second.shape[1], -1))
+        total = total + (partial * second[:, :, None]).sum(dim=1)
+    return total
 
 
 def narrow_features(units: TraceUnits) -> Float[Tensor, "u f"]:
@@ -116,13 +140,18 @@ def bend_features(bend: Float[Tensor, "u"]) -> Float[Tensor, "u 3"]:
 
 def end_features(turn: Float[Tensor, "k"], bend: Float[Tensor, "k"]) -> Float[Tensor, "k f"]:
     """Terms of the last four CA at a chain end: their dihedral and the angle nearest the end."""
-    return _products(_harmonics(turn, 2), _powers(bend, 1))
+    return products(_harmonics(turn, 2), _powers(bend, 1))
+
+
+def products(first: Float[Tensor, "k f"], second: Float[Tensor, "k g"]) -> Float[Tensor, "k h"]:
+    """Every column of `first` times every column of `second`."""
+    return (first[:, :, None] * second[:, None, :]).flatten(1)
 
 
 def _middle(units: TraceUnits, *, harmonics: int, degree: int) -> Float[Tensor, "u f"]:
     left, right = _powers(units.bend[:-1], degree), _powers(units.bend[1:], degree)
     bends = [left[:, i] * right[:, j] for i in range(degree + 1) for j in range(degree + 1 - i)]
-    return _products(_harmonics(units.turn, harmonics), torch.stack(bends, dim=1))
+    return products(_harmonics(units.turn, harmonics), torch.stack(bends, dim=1))
 
 
 def _powers(value: Float[Tensor, "k"], degree: int) -> Float[Tensor, "k f"]:
@@ -133,10 +162,6 @@ def _harmonics(angle: Float[Tensor, "k"], order: int) -> Float[Tensor, "k f"]:
     multiples = angle[:, None] * torch.arange(1, order + 1, device=angle.device)
     constant = torch.ones_like(angle)[:, None]
     return torch.cat([constant, torch.cos(multiples), torch.sin(multiples)], dim=1)
-
-
-def _products(first: Float[Tensor, "k f"], second: Float[Tensor, "k g"]) -> Float[Tensor, "k h"]:
-    return (first[:, :, None] * second[:, None, :]).flatten(1)
 
 
 def _shift(values: Tensor, by: int) -> Tensor:
