@@ -32,7 +32,7 @@ __all__ = ["ChainStore", "NewChain", "StoreWriter", "StoredChain"]
 
 # Pages of a map count as resident memory of the process once touched. They are given back (not
 # lost: the file cache keeps them) when about this much has been touched.
-_RELEASE_BYTES = 32 << 20
+_RELEASE_BYTES = 128 << 20
 # One touch can map a neighbourhood of this size.
 _FAULT_BYTES = 64 << 10
 
@@ -160,7 +160,7 @@ class ChainStore:
 
     @property
     def rejects_path(self) -> Path:
-        """The table of what was left out, which not every store has."""
+        """The table of files and chains that were left out."""
         return self.path / REJECTS_NAME
 
     def verify(self) -> None:

@@ -22,6 +22,7 @@ VERSION = 1
 INFO_NAME = "store.json"
 INDEX_NAME = "index.csv"
 REJECTS_NAME = "rejects.csv"
+REJECT_COLUMNS = ("file", "chain", "rule", "reason")
 SPLITS = ("train", "val", "test")
 """Names of the splits; the column `split` holds their positions here."""
 
@@ -142,12 +143,9 @@ class NpyStream:
         self._write_header()
         self._file.close()
 
-    def discard(self) -> None:
-        """Close a file that will be deleted."""
-        try:
-            self._file.close()
-        except OSError:  # what is still in the buffer does not fit on the disk either
-            return
+    def close(self) -> None:
+        """Close the file as it is."""
+        self._file.close()
 
     def _write_header(self) -> None:
         header = {

@@ -5,10 +5,12 @@ import errno
 import os
 import secrets
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +22,8 @@ from foldwright.data.store_format import (
     FORMAT,
     INDEX_NAME,
     INFO_NAME,
+    REJECT_COLUMNS,
+    REJECTS_NAME,
     RESIDUE_ARRAYS,
     SHAPE_COLUMNS,
     SPLITS,
@@ -31,6 +35,9 @@ from foldwright.data.store_format import (
 )
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 from foldwright.runtime.files import sha256_file
+
+if TYPE_CHECKING:
+    from _csv import Writer
 
 _INDEX_COLUMNS = (
     *("index", "name", "length", "split", "cluster", "resolution"),
@@ -93,13 +100,18 @@ class StoreWriter:
     was there. A store of that name is replaced, anything else is not. Memory grows by a few dozen
     bytes per chain.
 
+    Attributes:
+        names: names of the chains added so far.
+        split_counts: chains of each split.
+        reject_counts: rejects by rule.
+
     Args:
         path: folder to make.
         source: where the chains come from, in words.
 
     Raises:
-        InputError: `path` is something else than a store, no chain was added, or two chains have
-            one name.
+        InputError: `path` is something else than a store, no chain was added (with the rejects
+            by rule), or two chains have one name.
         FoldwrightError: the disk is full or cannot be written.
     """
 
@@ -110,9 +122,12 @@ class StoreWriter:
         self._folder = self.path.with_name(f".partial-{secrets.token_hex(6)}-{self.path.name}")
         self._arrays: dict[str, NpyStream] = {}
         self._clusters: dict[str, int] = {}
-        self._names: set[str] = set()
-        self._split_counts = dict.fromkeys(SPLITS, 0)
+        self._tables: list[TextIO] = []
+        self._first_rejects: dict[str, str] = {}
         self._any_backbone = False
+        self.names: set[str] = set()
+        self.split_counts = dict.fromkeys(SPLITS, 0)
+        self.reject_counts: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         specs = dict(RESIDUE_ARRAYS)
@@ -122,9 +137,8 @@ class StoreWriter:
             self._folder.mkdir(parents=True)
             for name, (dtype, row) in specs.items():
                 self._arrays[name] = NpyStream(self._folder / array_file(name), dtype, row)
-            self._index = (self._folder / INDEX_NAME).open("x", newline="", encoding="utf-8")
-            self._index_rows = csv.writer(self._index, lineterminator="\n")
-            self._index_rows.writerow(_INDEX_COLUMNS)
+            self._index = self._open_table(INDEX_NAME, _INDEX_COLUMNS)
+            self._rejects = self._open_table(REJECTS_NAME, REJECT_COLUMNS)
             self._append_ends()
         except OSError as error:
             self._abandon(error)
@@ -146,7 +160,7 @@ class StoreWriter:
 
     def add(self, chain: NewChain) -> None:
         """Append one chain."""
-        if chain.name in self._names:
+        if chain.name in self.names:
             raise InputError(Problem(f"chain {chain.name!r}", "is in the store already"))
         try:
             self._append_residues(chain)
@@ -154,12 +168,24 @@ class StoreWriter:
         except OSError as error:
             self._abandon(error)
 
-    def add_text(self, name: str, text: str) -> None:
-        """Put a text file of this name beside the arrays."""
+    def reject(self, file: str, chain: str, rule: str, reason: str) -> None:
+        """Note a file (with an empty `chain`) or a chain that is left out, and why."""
+        self.reject_counts[rule] += 1
+        self._first_rejects.setdefault(rule, f"{file} {chain}".strip() + f": {reason}")
         try:
-            (self._folder / name).write_text(text, encoding="utf-8", newline="")
+            self._rejects.writerow((file, chain, rule, reason))
         except OSError as error:
             self._abandon(error)
+
+    @property
+    def num_chains(self) -> int:
+        """Chains added so far."""
+        return len(self.names)
+
+    @property
+    def num_residues(self) -> int:
+        """Residues added so far."""
+        return self._arrays["ca"].num_rows
 
     def _append_residues(self, chain: NewChain) -> None:
         others = np.delete(chain.backbone, 1, axis=1)
@@ -171,9 +197,9 @@ class StoreWriter:
         self._arrays["name_bytes"].append(_bytes_of(chain.name))
 
     def _append_columns(self, chain: NewChain) -> None:
-        number = len(self._names)
-        self._names.add(chain.name)
-        self._split_counts[chain.split] += 1
+        number = len(self.names)
+        self.names.add(chain.name)
+        self.split_counts[chain.split] += 1
         cluster_index = self._clusters.setdefault(chain.cluster, len(self._clusters))
         resolution = np.nan if chain.resolution is None else chain.resolution
         shape = {name: getattr(chain.shape, name) for name in SHAPE_COLUMNS}
@@ -189,18 +215,26 @@ class StoreWriter:
         shown = "" if chain.resolution is None else f"{chain.resolution:g}"
         about = (number, chain.name, len(chain.backbone), chain.split, chain.cluster, shown)
         rounded = (f"{value:.4g}" for value in shape.values())
-        self._index_rows.writerow((*about, *rounded, chain.origin))
+        self._index.writerow((*about, *rounded, chain.origin))
+
+    def _open_table(self, name: str, columns: Sequence[str]) -> "Writer":
+        table = (self._folder / name).open("x", newline="", encoding="utf-8")
+        self._tables.append(table)
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(columns)
+        return rows
 
     def _append_ends(self) -> None:
         self._arrays["offsets"].append(np.array([self._arrays["ca"].num_rows]))
         self._arrays["name_offsets"].append(np.array([self._arrays["name_bytes"].num_rows]))
 
     def _finish(self) -> None:
-        if not self._names:
-            raise InputError(Problem(str(self.path), "no chains to store; nothing was written"))
+        if not self.names:
+            raise self._nothing_to_store()
         for stream in self._arrays.values():
             stream.finish()
-        self._index.close()
+        for table in self._tables:
+            table.close()
         if not self._any_backbone:
             (self._folder / array_file("backbone")).unlink()
         info = self._describe()
@@ -220,12 +254,19 @@ class StoreWriter:
             version=VERSION,
             created_by=f"foldwright {__version__}",
             source=self._source,
-            chains=len(self._names),
-            residues=self._arrays["ca"].num_rows,
+            chains=self.num_chains,
+            residues=self.num_residues,
             clusters=len(self._clusters),
-            splits=self._split_counts,
+            splits=self.split_counts,
             files=files,
         )
+
+    def _nothing_to_store(self) -> InputError:
+        problems = [Problem(str(self.path), "no chain was accepted, so no store was written")]
+        for rule, count in self.reject_counts.most_common():
+            first = self._first_rejects[rule]
+            problems.append(Problem(rule, f"rejected {count} times, first {first}"))
+        return InputError(problems)
 
     def _abandon(self, error: OSError) -> NoReturn:
         self._discard()
@@ -237,8 +278,12 @@ class StoreWriter:
         ) from error
 
     def _discard(self) -> None:
-        for stream in self._arrays.values():
-            stream.discard()
+        files: list[NpyStream | TextIO] = [*self._arrays.values(), *self._tables]
+        for file in files:
+            try:
+                file.close()
+            except OSError:  # what is still in a buffer does not fit on the disk either
+                continue
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
