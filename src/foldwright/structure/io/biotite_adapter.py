@@ -129,9 +129,9 @@ def _check_model(model: int, num_models: int) -> None:
 
 
 def _pdb_atoms(records: list[str]) -> AtomTable:
-    completed = [
-        pdb_lines.complete_atom_line(line) for line in records if pdb_lines.is_atom_line(line)
-    ]
+    completed = pdb_lines.complete_atom_lines(
+        [line for line in records if line.startswith(pdb_lines.ATOM_RECORDS)]
+    )
     try:
         # Warnings tell of unit cells and guessed elements, which are not read here.
         with warnings.catch_warnings(action="ignore"):

@@ -8,6 +8,7 @@ does not know TER records.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Int
@@ -17,7 +18,9 @@ from foldwright.chem.residues import nucleotide_letter, protein_letter
 from foldwright.runtime.errors import InputError
 from foldwright.structure.io.atom_table import InPolymer
 
-_ATOM_RECORDS = ("ATOM  ", "HETATM")
+ATOM_RECORDS = ("ATOM  ", "HETATM")
+"""How the lines of atoms begin."""
+
 _LINE_WIDTH = 80
 _SELENO_AMINO_ACIDS = frozenset({"MSE", "CSE", "SEC"})
 _NUMBER_FIELDS = {
@@ -39,11 +42,6 @@ class PdbHeader:
     resolution: float | None
 
 
-def is_atom_line(line: str) -> bool:
-    """Tell whether a line is an ATOM or HETATM record."""
-    return line.startswith(_ATOM_RECORDS)
-
-
 def split_models(lines: Sequence[str]) -> list[list[str]]:
     """Give the ATOM, HETATM and TER lines of every model; one model without MODEL records."""
     marks = any(line.startswith("MODEL ") for line in lines)
@@ -55,26 +53,30 @@ def split_models(lines: Sequence[str]) -> list[list[str]]:
             inside = True
         elif line.startswith("ENDMDL"):
             inside = not marks
-        elif inside and (is_atom_line(line) or line.startswith("TER")):
+        elif inside and line.startswith((*ATOM_RECORDS, "TER")):
             models[-1].append(line)
-    return [model for model in models if any(map(is_atom_line, model))]
+    return [model for model in models if any(line.startswith(ATOM_RECORDS) for line in model)]
 
 
-def complete_atom_line(line: str) -> str:
-    """Pad an atom line to full width; fill a blank occupancy (1), B factor (0) and element.
+def complete_atom_lines(lines: Sequence[str]) -> list[str]:
+    """Pad atom lines to full width; fill blank occupancies (1), B factors (0) and elements.
 
     The element comes from the columns of the atom name where its own columns hold none, as in
     files from before 1996, which carry the entry's code and a line number there.
     """
-    line = line.ljust(_LINE_WIDTH)
-    occupancy = line[54:60] if line[54:60].strip() else "  1.00"
-    b_factor = line[60:66] if line[60:66].strip() else "  0.00"
-    element = line[76:78].strip().upper()
-    if element not in ELEMENT_SYMBOLS and element != UNKNOWN_ELEMENT:
-        element = infer_element(line[12:16], line[17:20].strip())
-    return f"{line[:54]}{occupancy}{b_factor}{line[66:76]}{element:>2}  "
+    completed = []
+    for short_line in lines:
+        line = short_line.ljust(_LINE_WIDTH)
+        occupancy = line[54:60] if line[54:60].strip() else "  1.00"
+        b_factor = line[60:66] if line[60:66].strip() else "  0.00"
+        element = line[76:78].strip().upper()
+        if element not in ELEMENT_SYMBOLS and element != UNKNOWN_ELEMENT:
+            element = infer_element(line[12:16], line[17:20].strip())
+        completed.append(f"{line[:54]}{occupancy}{b_factor}{line[66:76]}{element:>2}  ")
+    return completed
 
 
+@cache
 def infer_element(name_columns: str, residue_name: str) -> str:
     """Infer an element from the four columns of an atom name.
 
@@ -106,7 +108,7 @@ def molecule_marks(
     last_end: dict[str, int] = {}
     ends = 0
     for line in lines:
-        if is_atom_line(line):
+        if line.startswith(ATOM_RECORDS):
             molecule.append(ends)
             chains.append(line[21:22])
         elif chains:
@@ -125,7 +127,7 @@ def read_header(lines: Sequence[str]) -> PdbHeader:
     """Read the entry's code, the experimental method and the resolution in Å."""
     name, resolution, methods = None, None, []
     for line in lines:
-        if is_atom_line(line):
+        if line.startswith(ATOM_RECORDS):
             break
         if line.startswith("HEADER"):
             name = line[62:66].strip() or None
@@ -142,7 +144,7 @@ def check_numbers(lines: Sequence[str]) -> None:
     Raises:
         InputError: naming the field, its text and the atom line.
     """
-    for line in filter(is_atom_line, lines):
+    for line in lines:
         for field, columns in _NUMBER_FIELDS.items():
             try:
                 float(line[columns])

@@ -8,7 +8,7 @@ from foldwright.runtime.errors import InputError, Problem
 from foldwright.structure.io.atom_table import ParsedFile
 from foldwright.structure.io.biotite_adapter import parse_binary_cif, parse_cif, parse_pdb
 from foldwright.structure.io.chain_assembly import assemble_chains
-from foldwright.structure.io.pdb_lines import is_atom_line
+from foldwright.structure.io.pdb_lines import ATOM_RECORDS
 from foldwright.structure.records import Structure
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -75,7 +75,7 @@ def _parse(content: bytes, model: int) -> ParsedFile:
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     if first.startswith("data_"):
         return parse_cif(text, model=model)
-    if any(map(is_atom_line, lines)):
+    if any(line.startswith(ATOM_RECORDS) for line in lines):
         return parse_pdb(text, model=model)
     raise InputError(
         "holds no ATOM or HETATM lines and no mmCIF data block; expected PDB, mmCIF or BinaryCIF"

@@ -61,11 +61,12 @@ def classify_residues(table: ResidueTable) -> list[Component]:
     of a polymer is one where the file says so, or, where the file is silent, if it is bonded to
     the residue before or after it. ATOM residues need no such proof.
     """
-    names, hetero = table.column("residue_names"), table.column("hetero")
+    names, hetero = table.column("residue_names").tolist(), table.column("hetero")
     evidence = table.column("in_polymer")
     outside = hetero & (evidence == InPolymer.NO)
+    named = {name: _named_component(name) for name in set(np.array(names)[~outside].tolist())}
     could_be = [
-        _LIGAND if outside[index] else _component(table, index, str(name))
+        _LIGAND if outside[index] else named[name] or _unnamed_component(table, index)
         for index, name in enumerate(names)
     ]
     needs_bond = hetero & (evidence == InPolymer.UNSAID)
@@ -75,13 +76,15 @@ def classify_residues(table: ResidueTable) -> list[Component]:
     ]
 
 
-def _component(table: ResidueTable, index: int, name: str) -> Component:
+def _named_component(name: str) -> Component | None:
     if letter := protein_letter(name):
         return Component("protein", letter)
     if letter := nucleotide_letter(name):
         return Component("nucleic", letter)
-    if found := polymer_component(name):
-        return found
+    return polymer_component(name)
+
+
+def _unnamed_component(table: ResidueTable, index: int) -> Component:
     complete = all(table.position(index, atom) is not None for atom in ("N", "CA", "C"))
     return _UNNAMED_AMINO_ACID if complete else _LIGAND
 
