@@ -188,6 +188,14 @@ def test_a_stopped_run_ends_with_the_same_files(model: HelixModel, tmp_path: Pat
     assert _tree(out) == _tree(tmp_path / "whole")
 
 
+def test_a_score_that_is_not_a_number_is_missing(model: HelixModel, tmp_path: Path) -> None:
+    scores = {"order": float("nan"), "count": 3}
+    design(model, _settings(num=1), tmp_path, device=CPU, score=lambda structure: scores)
+    record = json.loads((tmp_path / "items" / "design_00000.json").read_text())
+    assert record["scores"] == {"order": None, "count": 3}
+    assert _rows(tmp_path)[0]["order"] == ""
+
+
 def test_more_designs_can_be_added(model: HelixModel, tmp_path: Path) -> None:
     design(model, _settings(num=2), tmp_path / "a", device=CPU)
     report = design(model, _settings(num=4), tmp_path / "a", device=CPU)

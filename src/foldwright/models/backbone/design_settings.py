@@ -44,12 +44,24 @@ class DesignSettings(Config):
     num: int = Field(1, description="number of designs")
     seed: int = Field(0, description="seed of the run; design i has its own seed made of it and i")
     sampler: SamplerName = Field("sde", description="ddpm (as Genie), ddim, ode or sde")
-    steps: int | None = Field(None, description="sampling steps, at most the training timesteps")
-    noise_scale: float | None = Field(None, description="noise of ddpm and sde; below 1 is cleaner")
-    eta: float | None = Field(None, description="noise of ddim, from 0 (none) to 1 (as ddpm)")
-    churn: float | None = Field(None, description="how much sde replaces noise on its way")
+    steps: int | None = Field(
+        None,
+        description="sampling steps; default: ddpm all of the training's, ddim 100, ode 50, "
+        "sde 200",
+    )
+    noise_scale: float | None = Field(
+        None, description="noise of ddpm and sde, default 0.6; below 1 is cleaner, less varied"
+    )
+    eta: float | None = Field(
+        None, description="noise of ddim, from 0 (none, the default) to 1 (as ddpm)"
+    )
+    churn: float | None = Field(
+        None, description="how much noise sde replaces on its way, default 1; 0 is deterministic"
+    )
     spacing: Spacing = Field("log_snr", description="spacing of the steps")
-    batch: int | None = Field(None, description="designs per batch; None: by memory, CPU: 1")
+    batch: int | None = Field(
+        None, description="designs per batch; default: by memory, on the CPU 1"
+    )
 
 
 @dataclass(frozen=True)

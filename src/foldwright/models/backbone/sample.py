@@ -1,6 +1,7 @@
 """Design runs: new backbones from a trained model, one complete set of files each."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,9 +159,17 @@ def _finish(
         chain = Chain.from_backbone(backbone_from_ca(trace).numpy())
         structure = Structure(item.name, (chain,))
         folder.write_structures(structure)
-        record = replace(record, scores={} if score is None else dict(score(structure)))
+        record = replace(record, scores={} if score is None else _finite(score(structure)))
     folder.write_record(record)
     return record
+
+
+def _finite(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores as JSON can hold them: what is not a number is missing."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in scores.items()
+    }
 
 
 def _batches(
