@@ -24,6 +24,7 @@ from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 
 COMMANDS = (
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
+    ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
     ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
 )
 """Words of the command, `module:function`, and its line in the list of commands."""
