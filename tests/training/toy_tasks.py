@@ -1,14 +1,21 @@
 """Small tasks with known answers, which the tests of the loop train."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from foldwright.runtime.seeds import make_generator
-from foldwright.training.task import LossReport
+
+
+@dataclass(frozen=True)
+class PointLoss:
+    """Mean square, and the mean absolute error beside it."""
+
+    total: Tensor
+    parts: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,17 +68,20 @@ class LineTask:
     def validation_batches(self) -> PointBatches:
         return PointBatches(self.points, torch.arange(len(self.points.names)), self.batch)
 
-    def loss(self, batch: Points, generator: torch.Generator) -> LossReport:
+    def loss(self, batch: Points, generator: torch.Generator) -> PointLoss:
         jitter = self.noise * torch.randn(batch.x.shape, generator=generator)
         error = self.module(batch.x + jitter.to(batch.x.device)) - batch.y
         square, absolute = error.float().square().mean(), error.float().abs().mean()
-        return LossReport(square, {"absolute": absolute})
+        return PointLoss(square, {"absolute": absolute})
 
     def batch_names(self, batch: Points) -> tuple[str, ...]:
         return batch.names
 
     def batch_size(self, batch: Points) -> int:
         return len(batch.names)
+
+    def loss_weight(self, batch: Points) -> float:
+        return float(len(batch.names))
 
     def to(self, batch: Points, device: torch.device) -> Points:
         return dataclasses.replace(batch, x=batch.x.to(device), y=batch.y.to(device))

@@ -26,10 +26,15 @@ COMMANDS = (
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
     ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
     ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
+    ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
+    ("train export", "foldwright.cli.train:export_command", "Write the weights of a run."),
 )
 """Words of the command, `module:function`, and its line in the list of commands."""
 
-GROUPS = {"data": "Fetch, prepare and inspect structures to train on."}
+GROUPS = {
+    "data": "Fetch, prepare and inspect structures to train on.",
+    "train": "Train models, and take their weights out of runs.",
+}
 """Words before a command, and their line in the list of commands."""
 
 

@@ -33,7 +33,7 @@ def find_non_finite(module: nn.Module, compute: Callable[[], LossReport]) -> str
     if seen:
         return str(seen[0])
     parts = {f"loss term {name}": value for name, value in report.parts.items()}
-    bad = first_non_finite({**parts, "the loss": report.loss}) or _bad_gradient(module, report)
+    bad = first_non_finite({**parts, "the loss": report.total}) or _bad_gradient(module, report)
     return str(bad) if bad else "nothing when computed again: the device may be at fault"
 
 
@@ -60,7 +60,7 @@ def _note(label: str, value: Any, seen: list[NonFinite]) -> None:
 
 def _bad_gradient(module: nn.Module, report: LossReport) -> NonFinite | None:
     module.zero_grad()
-    report.loss.backward()
+    report.total.backward()
     named = {f"gradient of {n}": p.grad for n, p in module.named_parameters()}
     return first_non_finite({name: grad for name, grad in named.items() if grad is not None})
 

@@ -142,8 +142,8 @@ class _Run:
         with progress("training", config.max_steps) as bar:
             bar.advance(state.step)
             while state.step < config.max_steps and reason is None:
-                plan, batches = next(steps)
                 recorder.start_step()
+                plan, batches = next(steps)
                 outcome = self._step(plan, batches)
                 recorder.after_step(state, outcome)
                 improved = self._validate_if_due(recorder)

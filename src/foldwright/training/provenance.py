@@ -18,8 +18,14 @@ def hardware(device: torch.device) -> str:
     """Name the device as a person would."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{platform.processor() or platform.machine()} {device.type}, {threads} thread(s)"
+    return f"{_processor()} ({device.type}), {torch.get_num_threads()} thread(s)"
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
 
 
 def record_start(

@@ -28,7 +28,8 @@ class Recorder:
         self._out_dir, self._config, self._ranks = out_dir, config, ranks
         self._resume_step = resume_step
         self._start = self._saved = self._step_start = time.monotonic()
-        self._seconds, self._samples = 0.0, 0
+        self._seconds, self._samples, self._rate = 0.0, 0, 0.0
+        self._memory_mb = _memory_mb(ranks.device)
         self._files: MetricsFiles | None = None
         self._board: TensorBoardLog | None = None
         if ranks.is_first:
@@ -56,26 +57,28 @@ class Recorder:
             )
 
     def start_step(self) -> None:
-        """Start the clock of a step; loading its batches came before."""
+        """Start the clock of a step, loading included; validation and saving do not count."""
         self._step_start = time.monotonic()
 
     def after_step(self, state: RunState, outcome: StepOutcome) -> None:
         """Take in a step, and write a line where it is time."""
         self._seconds += time.monotonic() - self._step_start
         self._samples += outcome.samples
+        self._rate = self._samples / self._seconds if self._seconds else 0.0
         numbers = dict(outcome.losses)
         if outcome.applied:
             numbers["gradient_norm"] = outcome.gradient_norm
         state.window.add(numbers)
         if state.step % self._config.log_every and state.step < self._config.max_steps:
             return
+        self._memory_mb = _memory_mb(self._ranks.device)
         row: Row = {"step": state.step, "epoch": state.position.epoch, "kind": "train"}
         row.update(state.window.take())
         row["learning_rate"] = outcome.learning_rate
         row["samples"] = state.samples
         row["skipped_steps"] = state.skipped_steps
-        row["samples_per_second"] = round(self._rate(), 3)
-        row["memory_mb"] = round(_memory_mb(self._ranks.device), 1)
+        row["samples_per_second"] = round(self._rate, 3)
+        row["memory_mb"] = round(self._memory_mb, 1)
         self._seconds, self._samples = 0.0, 0
         self._write(row)
 
@@ -98,8 +101,8 @@ class Recorder:
             "loss": outcome.losses["loss"],
             "lr": outcome.learning_rate,
             "grad_norm": outcome.gradient_norm,
-            "memory_mb": _memory_mb(self._ranks.device),
-            "samples/s": self._rate(),
+            "memory_mb": self._memory_mb,
+            "samples/s": self._rate,
         }
 
     def write_summary(
@@ -117,9 +120,6 @@ class Recorder:
             "seconds_since_start": round(time.monotonic() - self._start, 1),
         }
         write_atomic(self._out_dir / "summary.json", json.dumps(summary, indent=1) + "\n")
-
-    def _rate(self) -> float:
-        return self._samples / self._seconds if self._seconds else 0.0
 
     def _write(self, row: Row) -> None:
         if self._files is not None:

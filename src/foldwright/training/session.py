@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from foldwright.training.step import forked_randomness
+from foldwright.training.randomness import forked_randomness
 
 _LOG = logging.getLogger(__name__)
 _ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")

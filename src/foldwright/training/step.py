@@ -2,8 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from foldwright.training.diagnosis import find_non_finite
 from foldwright.training.distributed import Ranks
 from foldwright.training.optimiser import build_optimiser, set_learning_rate
 from foldwright.training.precision import PrecisionPolicy
+from foldwright.training.randomness import seed_modules
 from foldwright.training.schedule import learning_rate
 from foldwright.training.stream import StepPlan
 from foldwright.training.task import LossReport, Task
@@ -41,14 +41,6 @@ class StepOutcome:
     """False where float16 gradients overflowed: the scale is lowered and the step left out."""
 
 
-@contextmanager
-def forked_randomness(device: torch.device) -> Iterator[None]:
-    """Leave the global random state of the caller as it was after the block."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        yield
-
-
 class StepRunner:
     """Carries out steps. Step k draws from `(seed, "step", k, slot)` and from nothing else."""
 
@@ -63,21 +55,21 @@ class StepRunner:
         self.scaler = policy.scaler()
 
     def run(self, step: int, plan: StepPlan, batches: list[Any]) -> StepOutcome:
-        """Take step `step`, counted from 1; the loss is the mean over all samples of the step.
+        """Take step `step`, counted from 1; the loss is the mean over all batches of the step.
 
         Raises:
             NonFiniteError: the loss or a gradient is not finite; nothing was updated.
         """
         self._task.module.train()
         self.optimiser.zero_grad(set_to_none=True)
-        samples = sum(self._ranks.gather(sum(self._task.batch_size(b) for b in batches)))
+        samples, weights = self._totals(batches)
         rate = learning_rate(self._config, step)
         set_learning_rate(self.optimiser, rate)
         reports = []
         for slot, batch in zip(plan.slots, batches, strict=True):
-            weight = self._task.batch_size(batch) / samples
+            weight = self._task.loss_weight(batch) / weights
             report = self._compute(step, slot, batch)
-            self.scaler.scale(report.loss * weight).backward()
+            self.scaler.scale(report.total * weight).backward()
             reports.append((weight, _detached(report)))
         self._ranks.sum_gradients(self._task.module)
         self.scaler.unscale_(self.optimiser)
@@ -88,9 +80,16 @@ class StepRunner:
         self._update(norm)
         return StepOutcome(losses, norm, rate, samples, math.isfinite(norm))
 
+    def _totals(self, batches: list[Any]) -> tuple[int, float]:
+        """Samples of the step and the sum of their weights, over all processes."""
+        samples = sum(self._task.batch_size(batch) for batch in batches)
+        weight = sum(self._task.loss_weight(batch) for batch in batches)
+        shares = self._ranks.gather((samples, weight))
+        return sum(count for count, _ in shares), sum(part for _, part in shares)
+
     def _compute(self, step: int, slot: int, batch: Any) -> LossReport:
         config, device = self._config, self._ranks.device
-        torch.manual_seed(derive_seed(config.seed, "modules", step, slot))
+        seed_modules(device, derive_seed(config.seed, "modules", step, slot))
         generator = make_generator(config.seed, "step", step, slot)
         with self._policy.autocast():
             return self._task.loss(self._task.to(batch, device), generator)
@@ -138,4 +137,4 @@ class StepRunner:
 
 
 def _detached(report: LossReport) -> dict[str, Tensor]:
-    return {"loss": report.loss.detach(), **{k: v.detach() for k, v in report.parts.items()}}
+    return {"loss": report.total.detach(), **{k: v.detach() for k, v in report.parts.items()}}

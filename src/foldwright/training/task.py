@@ -1,7 +1,6 @@
 """What a model gives the loop to train it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -11,12 +10,19 @@ from torch import Tensor, nn
 BatchT = TypeVar("BatchT")
 
 
-@dataclass(frozen=True)
-class LossReport:
-    """The loss of a batch, a mean over its samples, and the terms it is made of."""
+@runtime_checkable
+class LossReport(Protocol):
+    """The loss of a batch, a mean, and the terms it is made of; models have their own records."""
 
-    loss: Float[Tensor, ""]
-    parts: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """What is minimised."""
+        ...
+
+    @property
+    def parts(self) -> Mapping[str, Tensor]:
+        """Scalars by name, which are written down."""
+        ...
 
 
 @runtime_checkable
@@ -65,7 +71,15 @@ class Task(Protocol[BatchT]):
         ...
 
     def batch_size(self, batch: BatchT) -> int:
-        """Number of samples: the weight of this batch among the batches of a step."""
+        """Number of samples."""
+        ...
+
+    def loss_weight(self, batch: BatchT) -> float:
+        """Number of terms that the loss is the mean of: samples, or residues.
+
+        Batches of a step are averaged with it, so that the way a step is cut into batches and
+        processes does not matter.
+        """
         ...
 
     def to(self, batch: BatchT, device: torch.device) -> BatchT:

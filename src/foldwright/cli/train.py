@@ -1,0 +1,83 @@
+"""`foldwright train backbone` and `foldwright train export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from foldwright.cli.backbone_experiment import BackboneExperiment, build_task, keep_run_config
+from foldwright.cli.exit_codes import DONE, STOPPED
+from foldwright.cli.export_weights import export_weights
+from foldwright.cli.output import emit
+from foldwright.cli.progress import terminal_progress
+from foldwright.runtime.config import load_config
+from foldwright.training.loop import fit
+
+
+def backbone_command(
+    config: Path,
+    *overrides: str,
+    out: Path,
+    resume_from: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Train a backbone model; run the same command again to go on after a stop.
+
+    Ctrl-C finishes the step, saves and stops. When a run ends, finished or stopped, its weights
+    are written: `last.safetensors`, and `best.safetensors` by validation loss.
+
+    Examples:
+        foldwright train backbone config.yaml --out runs/small
+        foldwright train backbone config.yaml training.max_steps=2000 --out runs/small
+
+    Args:
+        config: YAML file with the settings of the run.
+        overrides: Settings as key=value that win over the file.
+        out: Folder of the run: checkpoints, metrics, weights.
+        resume_from: Checkpoint of this run to go on from instead of the latest.
+        as_json: Print one JSON object.
+    """
+    experiment = load_config(BackboneExperiment, config, overrides)
+    task = build_task(experiment)
+    keep_run_config(out, experiment, replace=False)
+    result = fit(
+        task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
+    )
+    keep_run_config(out, experiment, replace=True)
+    kinds: tuple[Literal["last", "best"], ...] = ("last", "best") if result.best else ("last",)
+    weights = [export_weights(out, kind, out / f"{kind}.safetensors") for kind in kinds]
+    record = {
+        "status": result.status,
+        "step": result.step,
+        "epoch": result.epoch,
+        "best_validation_loss": result.best.loss if result.best else None,
+        "best_step": result.best.step if result.best else None,
+        "chains": task.num_chains["train"],
+        "checkpoint": result.checkpoint,
+        "weights": weights,
+    }
+    emit(record, as_json, title="training")
+    return STOPPED if result.status == "interrupted" else DONE
+
+
+def export_command(
+    run: Path,
+    *,
+    out: Path,
+    which: Literal["best", "last"] = "best",
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Write the weights of a run as a file that `design` reads, while it trains or after.
+
+    Examples:
+        foldwright train export runs/small --out small.safetensors
+        foldwright train export runs/small --which last --out small.safetensors
+
+    Args:
+        run: Folder of the run.
+        out: Weight file to write; its card has the same name and ends in .json.
+        which: The checkpoint with the lowest validation loss, or the last one.
+        as_json: Print one JSON object.
+    """
+    emit({"weights": export_weights(run, which, out)}, as_json)
+    return DONE
