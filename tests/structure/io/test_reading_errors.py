@@ -62,7 +62,8 @@ def test_foreign_and_damaged_content(tmp_path: Path, content: bytes, reason: str
     ("line", "reason"),
     [
         (pdb_atom("CA", "ALA", 7).replace("   0.000", "     abc", 1), "x is 'abc', not a number"),
-        (pdb_atom("CA", "ALA", 7)[:40], "y is '', not a number"),
+        (pdb_atom("CA", "ALA", 7)[:52], "is cut off: coordinates end at column 54"),
+        (pdb_atom("CA", "ALA", 7).replace("   0.000", " " * 8, 1), "x is '', not a number"),
         (
             pdb_atom("CA", "ALA", 7).replace("   0.000", "     nan", 1),
             "atom CA of ALA 7 in chain A",

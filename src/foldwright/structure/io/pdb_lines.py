@@ -22,6 +22,7 @@ ATOM_RECORDS = ("ATOM  ", "HETATM")
 """How the lines of atoms begin."""
 
 _LINE_WIDTH = 80
+_COORDINATES_END = 54
 _SELENO_AMINO_ACIDS = frozenset({"MSE", "CSE", "SEC"})
 _NUMBER_FIELDS = {
     "x": slice(30, 38),
@@ -63,9 +64,16 @@ def complete_atom_lines(lines: Sequence[str]) -> list[str]:
 
     The element comes from the columns of the atom name where its own columns hold none, as in
     files from before 1996, which carry the entry's code and a line number there.
+
+    Raises:
+        InputError: a line ends inside its coordinates.
     """
     completed = []
     for short_line in lines:
+        if len(short_line) < _COORDINATES_END:
+            raise InputError(
+                f"the line {short_line!r} is cut off: coordinates end at column {_COORDINATES_END}"
+            )
         line = short_line.ljust(_LINE_WIDTH)
         occupancy = line[54:60] if line[54:60].strip() else "  1.00"
         b_factor = line[60:66] if line[60:66].strip() else "  0.00"
