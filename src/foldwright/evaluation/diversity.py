@@ -12,7 +12,7 @@ from torch import Tensor
 from foldwright.geometry.scores import tm_score
 
 SAME_FOLD = 0.5
-MOST_PAIRS = 300
+MOST_PAIRS = 200
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Diversity:
 def measure_diversity(traces: Sequence[Float[Tensor, "_ 3"]]) -> Diversity:
     """Compare C-alpha traces of equal length; those with missing residues (NaN) are left out.
 
-    Of more than 300 pairs an evenly spread 300 are taken, the same in every run.
+    Of more than 200 pairs an evenly spread 200 are taken, the same in every run.
     """
     complete = [trace for trace in traces if not bool(trace.isnan().any())]
     ordered = sorted(complete, key=len)
