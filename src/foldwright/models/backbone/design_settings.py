@@ -63,6 +63,11 @@ class DesignSettings(Config):
         None, description="designs per batch; default: by memory, on the CPU 1"
     )
 
+    def given_options(self) -> dict[str, float]:
+        """The options of samplers that were set, whether or not the sampler reads them."""
+        options = {"noise_scale": self.noise_scale, "eta": self.eta, "churn": self.churn}
+        return {name: value for name, value in options.items() if value is not None}
+
 
 @dataclass(frozen=True)
 class SamplerPlan:
@@ -120,10 +125,7 @@ def resolve_settings(
         problems.append(Problem("--steps", message))
     if problems or isinstance(lengths, Problem):
         raise InputError(problems)
-    options = {
-        name: default if getattr(settings, name) is None else getattr(settings, name)
-        for name, default in _DEFAULT_OPTIONS[settings.sampler].items()
-    }
+    options = {**_DEFAULT_OPTIONS[settings.sampler], **settings.given_options()}
     return DesignPlan(lengths, SamplerPlan(settings.sampler, steps, settings.spacing, options))
 
 
@@ -142,11 +144,8 @@ def _count_problems(settings: DesignSettings) -> list[Problem]:
 def _option_problems(settings: DesignSettings) -> list[Problem]:
     """Options that the chosen sampler does not read, that contradict, or are out of range."""
     problems = []
-    for name, highest in _HIGHEST.items():
-        value = getattr(settings, name)
-        option = "--" + name.replace("_", "-")
-        if value is None:
-            continue
+    for name, value in settings.given_options().items():
+        option, highest = "--" + name.replace("_", "-"), _HIGHEST[name]
         if name not in _DEFAULT_OPTIONS[settings.sampler]:
             message = f"is not read by the sampler {settings.sampler}"
             instead = _INSTEAD[settings.sampler, name]
