@@ -37,7 +37,9 @@ class PointBatches(Sequence):
         return len(self._parts)
 
     def __getitem__(self, index: int) -> Points:
-        part = self._parts[index]
+        return self.select(self._parts[index])
+
+    def select(self, part: Tensor) -> Points:
         names = tuple(self._points.names[i] for i in part.tolist())
         return Points(self._points.x[part], self._points.y[part], names)
 
@@ -73,6 +75,9 @@ class LineTask:
         error = self.module(batch.x + jitter.to(batch.x.device)) - batch.y
         square, absolute = error.float().square().mean(), error.float().abs().mean()
         return PointLoss(square, {"absolute": absolute})
+
+    def compile(self) -> None:
+        self.module.compile()
 
     def batch_names(self, batch: Points) -> tuple[str, ...]:
         return batch.names

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 from foldwright.runtime.files import write_atomic
@@ -45,10 +47,7 @@ class CheckpointArchive:
         if path.exists():  # left by a save that was killed before it was pointed to
             shutil.rmtree(path)
         write_checkpoint(path, checkpoint)
-        self._point(_LATEST, {"checkpoint": path.name, "step": step})
-        if best is not None:
-            name = self.path(best["step"]).name
-            self._point(_BEST, {"checkpoint": name, **best})
+        self._point_to(step, best)
         self._prune(keep_last, best["step"] if best else None)
         return path
 
@@ -77,16 +76,28 @@ class CheckpointArchive:
                 advice = f"to go on from the newest one that is whole, resume from {good}"
             raise FoldwrightError(f"damaged checkpoint: {error}; {advice}") from error
 
-    def rewind(self, step: int) -> None:
-        """Move checkpoints after `step` to `superseded`: the run goes on from an earlier one."""
-        later = [self.path(found) for found in self.steps() if found > step]
-        for path in later:
-            aside = self.folder / "superseded" / path.name
+    def rewind(self, state: Mapping[str, Any]) -> None:
+        """Go on from the checkpoint with this state: later ones are moved to `superseded`.
+
+        What killed saves left behind is removed.
+        """
+        step = state["step"]
+        for later in (self.path(found) for found in self.steps() if found > step):
+            aside = self.folder / "superseded" / later.name
             if aside.exists():
                 shutil.rmtree(aside)
             aside.parent.mkdir(exist_ok=True)
-            path.rename(aside)
+            later.rename(aside)
+        self._point_to(step, state["best"])
+        for partial in self.folder.glob(".partial-*"):
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _point_to(self, step: int, best: Mapping[str, Any] | None) -> None:
         self._point(_LATEST, {"checkpoint": self.path(step).name, "step": step})
+        if best is None:
+            (self.folder / _BEST).unlink(missing_ok=True)
+        else:
+            self._point(_BEST, {"checkpoint": self.path(best["step"]).name, **best})
 
     def _pointed(self, pointer: str) -> Path | None:
         path = self.folder / pointer

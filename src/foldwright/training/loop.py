@@ -103,9 +103,9 @@ class _Run:
             self.trained.restore(checkpoint, path)
             self.saved_step = self.state.step
             if self.ranks.is_first:
-                self.archive.rewind(self.state.step)
+                self.archive.rewind(checkpoint.state)
         if self.config.compile:
-            self.task.module.compile()
+            self.task.compile()
         return changes
 
     def _checkpoint_to_resume(self, resume_from: Path | None) -> Path | None:

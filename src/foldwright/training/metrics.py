@@ -17,24 +17,25 @@ class Window:
     """Means of named numbers over the steps since the last line of metrics."""
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
-        self._count: int = state["count"] if state else 0
-        self._sums: dict[str, float] = dict(state["sums"]) if state else {}
+        values = state or {"sums": {}, "counts": {}}
+        self._sums: dict[str, float] = dict(values["sums"])
+        self._counts: dict[str, int] = dict(values["counts"])
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Take in the numbers of one step."""
-        self._count += 1
+        """Take in the numbers of one step; a number may be missing in some steps."""
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
         """Return the means and begin anew."""
-        means = {name: total / self._count for name, total in self._sums.items()}
-        self._count, self._sums = 0, {}
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
         return means
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, so that a resumed run writes the same line."""
-        return {"count": self._count, "sums": dict(self._sums)}
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
 
 class MetricsFiles:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from foldwright.training.config import OptimiserConfig
 
 _SEPARATOR = "|"
+_FUSED_ON = ("cuda", "cpu")
 
 
 def build_optimiser(module: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
@@ -18,7 +19,7 @@ def build_optimiser(module: nn.Module, config: OptimiserConfig) -> torch.optim.A
         {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = all(parameter.device.type == "cuda" for parameter in trainable)
+    fused = all(parameter.device.type in _FUSED_ON for parameter in trainable)
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon, fused=fused
     )

@@ -1,6 +1,7 @@
 """Whether a run may go on from a checkpoint: the settings that decide the numbers must agree."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foldwright.runtime.errors import InputError, Problem
@@ -43,13 +44,16 @@ def require_same_settings(
     """Refuse to go on with other settings; return the allowed differences, in words.
 
     Raises:
-        InputError: every setting that differs and is not in `allowed`.
+        InputError: every setting that differs and is not in `allowed`, and every name in `allowed`
+            that no setting has.
     """
     names = sorted(set(saved) | set(current))
     differing = [name for name in names if saved.get(name) != current.get(name)]
     refused = [name for name in differing if name not in allowed]
-    if refused:
-        raise InputError([_problem(name, saved, current) for name in refused])
+    problems = [_problem(name, saved, current) for name in refused]
+    problems += [_unknown(name, names) for name in allowed if name not in names]
+    if problems:
+        raise InputError(problems)
     return [_difference(name, saved, current) for name in differing]
 
 
@@ -61,6 +65,12 @@ def _problem(name: str, saved: Mapping[str, Any], current: Mapping[str, Any]) ->
     if name == "schedule.decay_end":
         advice = f"it follows max_steps unless it is set; {advice}"
     return Problem(name, f"{_difference(name, saved, current)}; {advice}")
+
+
+def _unknown(name: str, names: Sequence[str]) -> Problem:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return Problem("allow_changes", f"{name} is no setting that decides the numbers{hint}")
 
 
 def _difference(name: str, saved: Mapping[str, Any], current: Mapping[str, Any]) -> str:

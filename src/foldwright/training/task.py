@@ -66,6 +66,10 @@ class Task(Protocol[BatchT]):
         """Loss of a batch on the device of the module; `generator` draws on the CPU."""
         ...
 
+    def compile(self) -> None:
+        """Compile what `loss` calls, in place."""
+        ...
+
     def batch_names(self, batch: BatchT) -> Sequence[str]:
         """Names of the samples, for error messages."""
         ...

@@ -216,6 +216,10 @@ class BackboneTask:
         again = bool(torch.rand((), generator=generator) < rate)
         return diffusion_loss(self.module, noised, self._loss, self_condition=again)
 
+    def compile(self) -> None:
+        """Compile the network, which is called with chains of many lengths."""
+        self.module.network.compile(dynamic=True)
+
     def batch_names(self, batch: BackboneBatch) -> Sequence[str]:
         """Names of the chains."""
         return batch.names
