@@ -126,7 +126,7 @@ def print_speed() -> None:
         angle = index * math.radians(100)
         ca = torch.stack([2.3 * torch.cos(angle), 2.3 * torch.sin(angle), 1.5 * index], dim=1)
         times = []
-        for _ in range(20):
+        for _ in range(200):
             start = time.perf_counter()
             backbone_from_ca(ca)
             times.append(time.perf_counter() - start)

@@ -40,6 +40,7 @@ def test_angles_have_finite_gradients_where_they_do_not_exist():
     line = points((0, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 0)).requires_grad_()
     same = torch.ones(4, 3, dtype=torch.float64, requires_grad=True)
     for atoms in (line, same):
+        assert float(dihedral_angle(*atoms).detach()) == 0
         (dihedral_angle(*atoms) + bond_angle(*atoms[:3])).backward()
         assert atoms.grad is not None
         assert torch.isfinite(atoms.grad).all()

@@ -183,7 +183,7 @@ def _settled(
         curve = 2 * _ANGLE_STIFFNESS * (by_c**2 + by_n**2) + concentration + 1
         step = (-_DAMPING * slope / curve).clamp(-0.3, 0.3)[:, None]
         plane = torch.cos(step) * plane + torch.sin(step) * tangent
-    return normalise_across(plane, axis)
+    return plane
 
 
 def _place_units(

@@ -26,7 +26,7 @@ def bond_angle(
     """
     a, b, c = at_least_float32(a, b, c)
     first, second = a - b, c - b
-    return _safe_atan2(norm(cross(first, second)), dot(first, second))
+    return torch.atan2(norm(cross(first, second)), dot(first, second))
 
 
 def dihedral_angle(
@@ -43,7 +43,7 @@ def dihedral_angle(
     a, b, c, d = at_least_float32(a, b, c, d)
     before, axis, after = b - a, c - b, d - c
     left, right = cross(before, axis), cross(axis, after)
-    return _safe_atan2(norm(axis) * dot(before, right), dot(left, right))
+    return torch.atan2(norm(axis) * dot(before, right), dot(left, right))
 
 
 def place_atom(
@@ -69,9 +69,3 @@ def place_atom(
     normal = cross(toward, axis)
     outward = torch.cos(turn) * toward - torch.sin(turn) * normal
     return c + bond * (torch.sin(bend) * outward - torch.cos(bend) * axis)
-
-
-def _safe_atan2(y: Float[Tensor, "*batch"], x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    # The gradient of atan2 at (0, 0) is 0 / 0; a constant there keeps it at zero.
-    undefined = (x == 0) & (y == 0)
-    return torch.atan2(y.masked_fill(undefined, 0.0), x.masked_fill(undefined, 1.0))

@@ -56,7 +56,8 @@ def trace_units(ca: Float[Tensor, "n 3"]) -> TraceUnits:
     """Describe the units of a trace of two or more residues; CA that are NaN link to nothing."""
     step = ca[1:] - ca[:-1]
     length = norm(step)
-    # Comparisons with NaN are false, so missing residues end up unlinked.
+    # Comparisons with NaN are false, so missing residues end up unlinked. Steps of length
+    # zero in their place make every dihedral across them 0.
     linked = (length > LINK_RANGE[0]) & (length < LINK_RANGE[1])
     step = step.masked_fill(~linked[:, None], 0.0)
     axis = normalise(step)
@@ -66,14 +67,13 @@ def trace_units(ca: Float[Tensor, "n 3"]) -> TraceUnits:
     origin = torch.zeros_like(step)
     bend = (bond_angle(-step[:-1], origin[1:], step[1:]) - _BEND_CENTRE) / _BEND_SCALE
     bend = bend.clamp(-_BEND_LIMIT, _BEND_LIMIT).masked_fill(~has_left[1:], 0.0)
-    turn = dihedral_angle(before, origin, step, step + after)
     return TraceUnits(
         axis=axis,
         length=length,
         left=normalise_across(before, axis),
         right=normalise_across(after, axis),
         bend=pad(bend, (1, 1)),
-        turn=turn.masked_fill(~(has_left & has_right), 0.0),
+        turn=dihedral_angle(before, origin, step, step + after),
         linked=linked,
         has_left=has_left,
         has_right=has_right,
