@@ -63,11 +63,6 @@ class DesignSettings(Config):
         None, description="designs per batch; default: by memory, on the CPU 1"
     )
 
-    def given_options(self) -> dict[str, float]:
-        """The options of samplers that were set, whether or not the sampler reads them."""
-        options = {"noise_scale": self.noise_scale, "eta": self.eta, "churn": self.churn}
-        return {name: value for name, value in options.items() if value is not None}
-
 
 @dataclass(frozen=True)
 class SamplerPlan:
@@ -125,8 +120,14 @@ def resolve_settings(
         problems.append(Problem("--steps", message))
     if problems or isinstance(lengths, Problem):
         raise InputError(problems)
-    options = {**_DEFAULT_OPTIONS[settings.sampler], **settings.given_options()}
+    options = {**_DEFAULT_OPTIONS[settings.sampler], **_given_options(settings)}
     return DesignPlan(lengths, SamplerPlan(settings.sampler, steps, settings.spacing, options))
+
+
+def _given_options(settings: DesignSettings) -> dict[str, float]:
+    """The options of samplers that were set, whether or not the sampler reads them."""
+    options = {"noise_scale": settings.noise_scale, "eta": settings.eta, "churn": settings.churn}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _count_problems(settings: DesignSettings) -> list[Problem]:
@@ -144,7 +145,7 @@ def _count_problems(settings: DesignSettings) -> list[Problem]:
 def _option_problems(settings: DesignSettings) -> list[Problem]:
     """Options that the chosen sampler does not read, that contradict, or are out of range."""
     problems = []
-    for name, value in settings.given_options().items():
+    for name, value in _given_options(settings).items():
         option, highest = "--" + name.replace("_", "-"), _HIGHEST[name]
         if name not in _DEFAULT_OPTIONS[settings.sampler]:
             message = f"is not read by the sampler {settings.sampler}"
