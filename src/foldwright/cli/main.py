@@ -26,6 +26,8 @@ COMMANDS = (
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
     ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
     ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
+    ("evaluate", "foldwright.cli.evaluate:evaluate_command", "Score structures against nature."),
+    ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
     ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
     ("train export", "foldwright.cli.train:export_command", "Write the weights of a run."),
 )
