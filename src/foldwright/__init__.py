@@ -1,7 +1,13 @@
 """Foldwright: generate, train and check proteins on the hardware people have.
 
-The verbs of the command line are here too, imported when first used:
-`fw.read_structure`, `fw.write_structure`.
+The verbs of the command line, imported when first used:
+
+- `read_structure`, `write_structure`: structure files and their records
+- `prepare_store`: a folder of structure files to a store to train on
+- `fit`: train a task
+- `load_bundled`, `load_weights`: a trained model
+- `design`: new backbones as files
+- `evaluate_folder`, `score_structure`: scores of finished structures
 """
 
 import importlib
@@ -10,18 +16,26 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "read_structure": "foldwright.structure.io",
-    "write_structure": "foldwright.structure.io",
+    "design": "foldwright.models.backbone.sample:design",
+    "evaluate_folder": "foldwright.evaluation.folder:evaluate_folder",
+    "fit": "foldwright.training.loop:fit",
+    "load_bundled": "foldwright.models.backbone.weights:load_bundled",
+    "load_weights": "foldwright.models.backbone.weights:load_weights",
+    "prepare_store": "foldwright.data.prepare:prepare_store",
+    "read_structure": "foldwright.structure.io:read_structure",
+    "score_structure": "foldwright.evaluation.scores:score_structure",
+    "write_structure": "foldwright.structure.io:write_structure",
 }
 
-__all__ = ["__version__", "read_structure", "write_structure"]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     """Import a verb when it is first used, so that `import foldwright` stays fast."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

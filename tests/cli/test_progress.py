@@ -116,7 +116,7 @@ def test_bars_on_a_terminal_nest_and_leave_the_outer_one():
     text = drawn.decode()
     assert "designs" in text
     assert "2/2" in text
-    assert text.rindex("next") > text.rindex("designs")
+    assert text.rindex("next") > text.rindex("designs") > text.rindex("steps")
     assert "lr 0.5" in text
 
 

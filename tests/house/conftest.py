@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from tests.house.source_tree import Module, read_modules
 
 Tree = Callable[[Mapping[str, str]], list[Module]]

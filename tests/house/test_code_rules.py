@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.house.code_rules import (
     broad_except_problems,
     parameter_problems,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.house.import_rules import (
     cycle_problems,
     foreign_import_problems,

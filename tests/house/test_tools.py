@@ -8,9 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tests.house.source_tree import read_modules
-
 import foldwright
+from tests.house.source_tree import read_modules
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
