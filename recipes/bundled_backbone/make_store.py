@@ -5,6 +5,8 @@
 The `.npz` holds `coords` (R, 4, 3) N, CA, C, O in Å with NaN for a missing atom, `seq` and
 `resnum` (R), `offsets` (chains + 1); the table has one row per chain in the same order with the
 columns name, split, cluster40, resolution and source. Split and cluster are kept as they are.
+Chains are left out that are shorter or longer than asked for, mostly coil, or far from globular:
+a small model learns little from them but to imitate them.
 """
 
 import argparse
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foldwright.data.chain_shape import measure_shape
+from foldwright.data.chain_shape import expected_rg, measure_shape
 from foldwright.data.store import NewChain, StoreWriter
 
 
@@ -23,6 +25,10 @@ def main() -> None:
     parser.add_argument("chains", type=Path, help="packed chains (.npz)")
     parser.add_argument("index", type=Path, help="table of the chains (.csv)")
     parser.add_argument("out", type=Path, help="folder of the store")
+    parser.add_argument("--min-length", type=int, default=40)
+    parser.add_argument("--max-length", type=int, default=256)
+    parser.add_argument("--max-coil", type=float, default=0.65, help="share of residues")
+    parser.add_argument("--max-rg-ratio", type=float, default=1.35, help="over 2.2 L^0.38 Å")
     arguments = parser.parse_args()
     with arguments.index.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -31,9 +37,22 @@ def main() -> None:
     if len(arrays["offsets"]) != len(rows) + 1:
         parser.error(f"{len(rows)} rows in the table, {len(arrays['offsets']) - 1} chains")
     with StoreWriter(arguments.out, source=f"{arguments.chains.name}, all chains") as writer:
+        kept = 0
         for number, row in enumerate(rows):
-            writer.add(_new_chain(arrays, number, row))
-    print(f"{arguments.out}: {len(rows)} chains, {arrays['offsets'][-1]} residues")
+            chain = _new_chain(arrays, number, row)
+            if _wanted(chain, arguments):
+                writer.add(chain)
+                kept += 1
+    print(f"{arguments.out}: {kept} of {len(rows)} chains")
+
+
+def _wanted(chain: NewChain, arguments: argparse.Namespace) -> bool:
+    length = len(chain.backbone)
+    return (
+        arguments.min_length <= length <= arguments.max_length
+        and chain.shape.coil <= arguments.max_coil
+        and chain.shape.rg <= arguments.max_rg_ratio * expected_rg(length)
+    )
 
 
 def _new_chain(arrays: dict[str, np.ndarray], number: int, row: dict[str, str]) -> NewChain:

@@ -20,8 +20,8 @@ ScheduleName = Literal["cosine", "linear", "karras"]
 MAX_BETA = 0.999
 LINEAR_FIRST_BETA = 1e-4
 LINEAR_LAST_BETA = 0.02
-KARRAS_SIGMA_MIN = 0.002
-KARRAS_SIGMA_MAX = 30.0
+KARRAS_SIGMA_MIN = 0.008
+KARRAS_SIGMA_MAX = 8.0
 KARRAS_POWER = 7.0
 
 
@@ -69,7 +69,7 @@ def linear_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
 
 
 def karras_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
-    """Betas whose noise-to-signal ratio sigma rises by a power law from 0.002 to 30.
+    """Betas whose noise-to-signal ratio sigma rises by a power law from 0.008 to 8.
 
     sigma_t^(1/7) is evenly spaced (Karras et al. 2022, equation 5), and abar = 1 / (1 + sigma^2).
     Timesteps drawn evenly then spend most of their number on the noise levels at which data of unit

@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def sinusoidal_encoding(
-    value: Int[Tensor, "*batch"] | Float[Tensor, "*batch"],
+    value: Int[Tensor, "*batch"],
     *,
-    period: float,
+    period: int,
     channels: int,
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "*batch c"]:

@@ -30,9 +30,20 @@ class BackboneBatch:
 
 
 def collate(
-    chains: Sequence[Float[Tensor, "_ 3"]], names: Sequence[str], *, length: int | None = None
+    chains: Sequence[Float[Tensor, "_ 3"]],
+    names: Sequence[str],
+    *,
+    length: int | None = None,
+    compat: str | None = None,
 ) -> BackboneBatch:
-    """Pad chains to the longest one, or to `length`, and centre each on its own residues."""
+    """Pad chains to the longest one, or to `length`, and centre each on its own residues.
+
+    With `compat="genie-1"` the mean is taken over the padded length, zeros included, and padding
+    moves with it: chains are then off centre, as in the original program.
+
+    Raises:
+        ValueError: a chain is longer than `length`.
+    """
     longest = max(len(chain) for chain in chains)
     width = longest if length is None else length
     if longest > width:
@@ -40,8 +51,9 @@ def collate(
     ca = torch.zeros(len(chains), width, 3, dtype=chains[0].dtype)
     mask = torch.zeros(len(chains), width, dtype=torch.bool)
     for row, chain in enumerate(chains):
-        ca[row, : len(chain)] = chain - chain.mean(dim=0)
+        ca[row, : len(chain)] = chain
         mask[row, : len(chain)] = True
+    ca = ca - ca.mean(dim=1, keepdim=True) if compat == "genie-1" else centre(ca, mask)
     return BackboneBatch(ca, mask, tuple(names))
 
 

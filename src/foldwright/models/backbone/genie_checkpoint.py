@@ -1,0 +1,140 @@
+"""Published Genie checkpoints: Lightning files, read without running what they pickle."""
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foldwright.models.backbone.genie_configuration import read_genie_configuration
+from foldwright.models.backbone.model import BackboneModel
+from foldwright.runtime.errors import InputError, Problem
+from foldwright.runtime.finite import first_non_finite
+
+_PREFIX = "model."
+_ALLOWED = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+}
+_CONFIGURATION = "configuration"
+_MOST_PROBLEMS = 10
+
+
+def load_genie(path: Path, *, configuration: Path | None = None) -> BackboneModel:
+    """Load a checkpoint of Genie (`scope_l_128`, `scope_l_256`, `swissprot_l_256` or your own).
+
+    The file holds weights only, so its settings come from the text file `configuration`, looked
+    for beside the checkpoint and two folders above it. Positions are encoded with the configured
+    maximum, to which the original pads everything.
+
+    Args:
+        path: the Lightning `.ckpt` file.
+        configuration: the settings, where they are not in one of the usual places.
+
+    Returns:
+        The model on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: the file is no checkpoint, settings are missing, or tensors do not fit them.
+    """
+    settings = read_genie_configuration(configuration or _find_configuration(path))
+    state = _state_dict(path)
+    model = BackboneModel(settings.genie, settings.diffusion)
+    _check_fit(path, state, model.network.state_dict())
+    model.network.load_state_dict(state)
+    return model.eval()
+
+
+def _find_configuration(path: Path) -> Path:
+    parents = path.resolve().parents
+    places = [folder / _CONFIGURATION for folder in (parents[0], *parents[1:3])]
+    for place in places:
+        if place.is_file():
+            return place
+    looked = ", ".join(str(place) for place in places)
+    raise InputError(
+        Problem(str(path), f"needs the text file of its settings; looked for {looked}")
+    )
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    stored = read_restricted(path)
+    state = stored.get("state_dict") if isinstance(stored, Mapping) else None
+    if not isinstance(state, Mapping) or not state:
+        raise InputError(Problem(str(path), "holds no `state_dict`; expected a Genie checkpoint"))
+    named = {str(name).removeprefix(_PREFIX): value for name, value in state.items()}
+    wrong = [name for name, value in named.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise InputError(Problem(f"{path}: {wrong[0]}", "is not a tensor"))
+    bad = first_non_finite(named)
+    if bad is not None:
+        raise InputError(Problem(str(path), f"holds numbers that are not finite: {bad}"))
+    return named
+
+
+def read_restricted(path: Path) -> Any:
+    """Read a torch file of tensors and plain containers; other pickled objects become inert.
+
+    Files of Lightning 1.x pickle classes of their own in keys that are not needed. Those classes
+    are never looked up: a placeholder stands where their objects were.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        pass
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(Problem(str(path), f"cannot be read as a checkpoint: {error}")) from error
+    restricted = SimpleNamespace(__name__="restricted", Unpickler=_RestrictedUnpickler)
+    try:
+        return torch.load(path, map_location="cpu", pickle_module=restricted, weights_only=False)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, AttributeError) as error:
+        raise InputError(Problem(str(path), f"cannot be read as a checkpoint: {error}")) from error
+
+
+class _Inert:
+    """Stands for an object of a class that is not looked up; swallows its state."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> "_Inert":
+        return super().__new__(cls)
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, _state: Any) -> None:
+        pass
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        pass
+
+    def append(self, _value: Any) -> None:
+        """Swallow an element of a pickled list subclass."""
+
+    def extend(self, _values: Any) -> None:
+        """Swallow the elements of a pickled list subclass."""
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        return _ALLOWED.get((module_name, global_name), _Inert)
+
+
+def _check_fit(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    problems = [Problem(f"{path}: {name}", "is missing") for name in expected if name not in found]
+    for name, tensor in found.items():
+        if name not in expected:
+            problems.append(Problem(f"{path}: {name}", "is not part of the configured network"))
+        elif tensor.shape != expected[name].shape:
+            sizes = f"{tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
+            problems.append(Problem(f"{path}: {name}", f"has shape {sizes}"))
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        problems = problems[:_MOST_PROBLEMS]
+        advice = "the configuration belongs to another checkpoint"
+        counted = f"{more} more tensors do not fit; " if more > 0 else ""
+        raise InputError([*problems, Problem(str(path), counted + advice)])
