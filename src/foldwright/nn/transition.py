@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.nn.linear import Linear
+from foldwright.nn.row_chunks import ChunkedTransition, chunks_help
 
 
 class PairTransition(nn.Module):
@@ -23,6 +24,17 @@ class PairTransition(nn.Module):
         self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n n"]
     ) -> Float[Tensor, "b n n c"]:
         """Compute the masked update of every pair."""
+        if chunks_help(z):
+            modules = (self.layer_norm, self.linear_1, self.linear_2)
+            weights = [part for module in modules for part in (module.weight, module.bias)]
+            out: Tensor = ChunkedTransition.apply(z, mask, *weights)
+            return out
+        return self.reference(z, mask)
+
+    def reference(
+        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n n"]
+    ) -> Float[Tensor, "b n n c"]:
+        """Compute the same in plain tensor operations: the judge of the chunked form."""
         hidden = torch.relu(self.linear_1(self.layer_norm(z)))
         update: Tensor = self.linear_2(hidden)
         return update * mask[..., None]

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.nn.linear import Linear
+from foldwright.nn.row_chunks import ChunkedTriangle, chunks_help
 
 TriangleDirection = Literal["outgoing", "incoming"]
 
@@ -35,14 +36,34 @@ class TriangleMultiplication(nn.Module):
         self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n n"]
     ) -> Float[Tensor, "b n n c"]:
         """Compute the update of every pair."""
+        if chunks_help(z):
+            outgoing = self.direction == "outgoing"
+            update: Tensor = ChunkedTriangle.apply(z, mask, outgoing, *self._stacked())
+            return update
+        return self.reference(z, mask)
+
+    def reference(
+        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n n"]
+    ) -> Float[Tensor, "b n n c"]:
+        """Compute the same in plain tensor operations: the judge of the chunked form."""
         z = self.layer_norm_in(z)
         real = mask[..., None]
         a = self.linear_a_p(z) * torch.sigmoid(self.linear_a_g(z)) * real
         b = self.linear_b_p(z) * torch.sigmoid(self.linear_b_g(z)) * real
         x = self._contract(a.permute(0, 3, 1, 2), b.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         gate = torch.sigmoid(self.linear_g(z))
-        update: Tensor = self.linear_z(self.layer_norm_out(x)) * gate
-        return update
+        out: Tensor = self.linear_z(self.layer_norm_out(x)) * gate
+        return out
+
+    def _stacked(self) -> list[Tensor]:
+        """Weights in the order of `ChunkedTriangle`, the projections of z in one matrix."""
+        linears = (self.linear_a_p, self.linear_b_p, self.linear_a_g, self.linear_b_g)
+        modules = (self.linear_g, self.linear_z, self.layer_norm_in, self.layer_norm_out)
+        return [
+            torch.cat([linear.weight for linear in linears]),
+            torch.cat([linear.bias for linear in linears]),
+            *(part for module in modules for part in (module.weight, module.bias)),
+        ]
 
     def _contract(self, a: Tensor, b: Tensor) -> Tensor:
         if self.direction == "outgoing":
