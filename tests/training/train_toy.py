@@ -1,4 +1,4 @@
-"""A run in a process of its own, which tests kill: `python train_toy.py OUT CONFIG [slow]`."""
+"""A run in a process of its own, which tests kill: `python train_toy.py OUT TASK CONFIG`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import torch
 
 from foldwright.training.config import FitConfig
 from foldwright.training.loop import fit
-from tests.training.toy_tasks import DropoutTask, LineTask, PointLoss, Points
+from tests.training.toy_tasks import DropoutTask, PointLoss, Points
 
 
 class SlowTask(DropoutTask):
@@ -34,7 +34,22 @@ class FatalTask(DropoutTask):
         return super().loss(batch, generator)
 
 
-TASKS = {"slow": SlowTask, "fatal": FatalTask, "plain": DropoutTask, "line": LineTask}
+class OddTask(DropoutTask):
+    """Five batches per epoch, the last with two samples: two processes cannot share them evenly."""
+
+    def __init__(self) -> None:
+        super().__init__(batch=5)
+
+
+class BrokenOddTask(OddTask):
+    """One sample is bad: one process meets it, both must stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.points.x[13, 1] = torch.nan
+
+
+TASKS = {"slow": SlowTask, "fatal": FatalTask, "odd": OddTask, "broken": BrokenOddTask}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -2,14 +2,14 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
+from jaxtyping import Int, Int64
 
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.seeds import derive_seed
 
-Index = np.ndarray[Any, np.dtype[np.int64]]
+Index = Int64[np.ndarray, " _"]
 
 
 class LengthBucketSampler:
@@ -36,9 +36,9 @@ class LengthBucketSampler:
 
     def __init__(
         self,
-        lengths: Sequence[int] | np.ndarray[Any, Any],
+        lengths: Sequence[int] | Int[np.ndarray, " _"],
         *,
-        cluster_index: Sequence[int] | np.ndarray[Any, Any] | None = None,
+        cluster_index: Sequence[int] | Int[np.ndarray, " _"] | None = None,
         max_tokens: int | None = None,
         max_pairs: int | None = None,
         max_batch: int,
@@ -75,12 +75,12 @@ class LengthBucketSampler:
         for item in drawn[np.argsort(self._buckets[drawn], kind="stable")]:
             length = int(self._lengths[item])
             if batch and not self._fits(len(batch) + 1, max(longest, length)):
-                yield np.array(batch)
+                yield np.array(batch, dtype=np.int64)
                 batch, longest = [], 0
             batch.append(int(item))
             longest = max(longest, length)
         if batch:
-            yield np.array(batch)
+            yield np.array(batch, dtype=np.int64)
 
     def _fits(self, count: int, longest: int) -> bool:
         return (
@@ -117,7 +117,7 @@ class LengthBucketSampler:
         return [Problem("budget", f"{message}; raise the budget, or crop or filter the items")]
 
 
-def _members(cluster_index: Index) -> list[Index]:
+def _members(cluster_index: Int[np.ndarray, " _"]) -> list[Index]:
     """Items of each cluster, clusters and items in rising order."""
     order = np.argsort(cluster_index, kind="stable")
     starts = np.flatnonzero(np.diff(cluster_index[order])) + 1

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -67,7 +67,7 @@ class ChainBatches(Sequence[BackboneBatch]):
     def __init__(
         self,
         chains: "ChainSource",
-        batches: Sequence[np.ndarray[Any, Any]],
+        batches: Sequence[Int[np.ndarray, " _"]],
         seed: int,
     ) -> None:
         self._chains = chains
@@ -239,7 +239,7 @@ class BackboneTask:
 
 def _usable(
     store: ChainStore, split: str, config: ChainBatchConfig, max_length: int
-) -> np.ndarray[Any, Any]:
+) -> Int[np.ndarray, " _"]:
     members = store.split(split)
     lengths = store.lengths[members]
     wanted = lengths >= config.min_length
