@@ -43,6 +43,9 @@ def backbone_command(
     result = fit(
         task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
     )
+    code = STOPPED if result.status == "interrupted" else DONE
+    if not result.is_first:
+        return code
     keep_run_config(out, experiment, replace=True)
     kinds: tuple[Literal["last", "best"], ...] = ("last", "best") if result.best else ("last",)
     weights = [export_weights(out, kind, out / f"{kind}.safetensors") for kind in kinds]
@@ -57,7 +60,7 @@ def backbone_command(
         "weights": weights,
     }
     emit(record, as_json, title="training")
-    return STOPPED if result.status == "interrupted" else DONE
+    return code
 
 
 def export_command(

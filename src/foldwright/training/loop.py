@@ -27,7 +27,8 @@ from foldwright.training.validation import validate
 class FitResult:
     """How a run ended, and what it left.
 
-    `epoch` is the one the next step belongs to; `best` has a step and its validation loss.
+    `epoch` is the one the next step belongs to; `best` has a step and its validation loss;
+    `is_first` is true in the one process of several that should write what is made of them.
     """
 
     status: Literal["finished"] | Reason
@@ -35,6 +36,7 @@ class FitResult:
     epoch: int
     checkpoint: Path
     best: Best | None
+    is_first: bool
 
 
 def fit(
@@ -214,12 +216,11 @@ class _Run:
         if self.saved_step is None:
             self._save(recorder)
         assert self.saved_step == self.state.step
-        path = self.archive.path(self.state.step)
-        result = FitResult(
-            status, self.state.step, self.state.position.epoch, path, self.state.best
-        )
-        recorder.write_summary(self.state, status, path, self.trained.num_parameters)
-        return result
+        state, path = self.state, self.archive.path(self.state.step)
+        recorder.write_summary(state, status, path, self.trained.num_parameters)
+        self.ranks.gather(None)  # no process leaves before the files are complete
+        epoch, is_first = state.position.epoch, self.ranks.is_first
+        return FitResult(status, state.step, epoch, path, state.best, is_first)
 
     def _where_to_go_on(self) -> str:
         if self.saved_step is None:
