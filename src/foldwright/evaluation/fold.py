@@ -20,7 +20,8 @@ class FoldScores:
     """Scores of the fold of one chain, from C-alpha alone.
 
     Attributes:
-        helix: share of residues in helices (P-SEA), `strand` in strands, `coil` the rest.
+        helix: share of residues in helices of either hand (P-SEA), `strand` in strands,
+            `coil` the rest.
         strand_rich: at least a tenth of the residues are in strands.
         radius_of_gyration: in Å.
         contacts: mean number of other C-alpha within 8 Å and at least 3 residues away, per

@@ -91,13 +91,12 @@ def _draw_contact_order(
             (bin.first, bin.last + 1), spread.low, spread.high, color=NATURE, alpha=0.35, lw=0
         )
         axes.plot((bin.first, bin.last + 1), (spread.median, spread.median), color=NATURE)
-    with_contacts = [design for design in designs if design.scores.fold.contact_order is not None]
-    axes.scatter(
-        [design.scores.length for design in with_contacts],
-        [design.scores.fold.contact_order for design in with_contacts],
-        s=14,
-        color=HERE,
-    )
+    points = [
+        (design.scores.length, order)
+        for design in designs
+        if (order := design.scores.fold.contact_order) is not None
+    ]
+    axes.scatter([point[0] for point in points], [point[1] for point in points], s=14, color=HERE)
     lengths = [design.scores.length for design in designs]
     axes.set_xlim(0.7 * min(lengths), 1.3 * max(lengths))
     axes.set(xlabel="residues", ylabel="relative contact order")

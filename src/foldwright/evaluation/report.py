@@ -1,6 +1,7 @@
 """One self-contained page about a set of designs, to be opened without a network."""
 
 import base64
+import json
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -82,6 +83,7 @@ def render_report(evaluation: FolderEvaluation) -> str:
         palette=_palette(),
         viewer_script=_resource("viewer/3Dmol-min.js"),
         viewer_licence=_resource("viewer/3Dmol-LICENSE"),
+        viewer_source=json.loads(_resource("viewer/3Dmol.json")),
     )
 
 
@@ -133,7 +135,7 @@ def _shown(value: Value, unit: str = "") -> str:
     return value if isinstance(value, str) else _quantity(value, unit)
 
 
-def _quantity(value: float | None, unit: str) -> str:
+def _quantity(value: int | float | None, unit: str) -> str:
     if value is None:
         return "-"
     return f"{100 * value:.1f} %" if unit == "%" else f"{value:.4g} {unit}".rstrip()
