@@ -14,15 +14,16 @@ Denoise = Callable[[Tensor, Tensor], Prediction]
 def with_projection(
     denoise: Denoise,
     process: GaussianProcess,
-    project_x0: Callable[[Float[Tensor, "b *d"]], Float[Tensor, "b *d"]],
+    project_x0: Callable[[Float[Tensor, "b *d"], Int64[Tensor, " b"]], Float[Tensor, "b *d"]],
 ) -> Denoise:
     """Correct every clean estimate before the sampler sees it, as geometric restraints do.
 
-    The noise estimate is made anew from the corrected one, so that both stay the same belief.
+    `project_x0` gets the estimate and the timesteps. The noise estimate is made anew from the
+    corrected one, so that both stay the same belief.
     """
 
     def projected(x: Float[Tensor, "b *d"], timestep: Int64[Tensor, "b"]) -> Prediction:
-        x0 = project_x0(denoise(x, timestep).x0)
+        x0 = project_x0(denoise(x, timestep).x0, timestep)
         return Prediction(x0, process.epsilon_from_x0(x, x0, timestep))
 
     return projected

@@ -102,7 +102,7 @@ def test_a_projection_rules_the_result(gaussian: Any, run: Any) -> None:
     """Projecting every clean estimate onto one structure must give that structure."""
     process = gaussian.process(50)
     wanted = torch.arange(30, dtype=torch.float64).reshape(2, 5, 3)
-    denoise = with_projection(gaussian.denoiser(process), process, lambda x0: 0 * x0 + wanted)
+    denoise = with_projection(gaussian.denoiser(process), process, lambda x0, _: 0 * x0 + wanted)
     noise, x = _start(gaussian)
     extra = {} if run is ode.sample else {"noise": noise}
     result = run(denoise, process, x, timesteps=build_grid(process, 10), **extra)
@@ -113,7 +113,7 @@ def test_a_projection_keeps_clean_sample_and_noise_together(gaussian: Any) -> No
     process = gaussian.process(50)
     _, x = _start(gaussian)
     timestep = torch.tensor([10, 40])
-    projected = with_projection(gaussian.denoiser(process), process, lambda x0: x0 + 1.0)
+    projected = with_projection(gaussian.denoiser(process), process, lambda x0, _: x0 + 1.0)
     prediction = projected(x, timestep)
     rebuilt = process.add_noise(prediction.x0, prediction.epsilon, timestep)
     torch.testing.assert_close(rebuilt, x, **CLOSE)

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from foldwright.nn.neighbours import NeighbourChoice
 from foldwright.runtime.config import Config
 
 
@@ -21,6 +22,20 @@ class GenieConfig(Config):
         description="pair input from coordinates: one distance (Genie) or distance, direction and "
         "relative rotation",
     )
+    pair: Literal["dense", "factorized", "sparse"] = Field(
+        "dense",
+        description="pair representation: dense (Genie), two factors, or neighbours only; memory "
+        "of the last two is linear in the length",
+    )
+    pair_rank: int = Field(4, ge=1, description="rank of factorised pairs")
+    pair_neighbours: int = Field(
+        32, ge=1, description="neighbours of sparse pairs, and of the features of factorised ones"
+    )
+    neighbour_choice: NeighbourChoice = Field(
+        "hybrid",
+        description="neighbours by coordinate, by sequence, or hybrid: a window along the chain "
+        "and the nearest in space",
+    )
     num_pair_layers: int = Field(5, ge=0, description="pair transform layers")
     triangle_multiplication: bool = Field(True, description="include both triangle multiplications")
     triangle_attention: bool = Field(False, description="include both triangle attentions")
@@ -35,6 +50,11 @@ class GenieConfig(Config):
     num_ipa_heads: int = Field(12, ge=1, description="point attention heads")
     num_qk_points: int = Field(4, ge=1, description="query and key points per head")
     num_v_points: int = Field(8, ge=1, description="value points per head")
+    length_unit: float = Field(
+        default=1.0,
+        gt=0,
+        description="Å per unit of length inside the structure net: 1 as Genie, 10 as AlphaFold 2",
+    )
     ipa_dropout: float = Field(0.1, ge=0, lt=1, description="dropout after point attention")
     num_transition_layers: int = Field(1, ge=1, description="residual blocks per transition")
     transition_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the transition")
@@ -45,6 +65,15 @@ class GenieConfig(Config):
         "auto",
         description="recompute the pair stack in the backward pass; auto: chains over 256 residues",
     )
+
+    @model_validator(mode="after")
+    def _pairs_can_do_triangles(self) -> "GenieConfig":
+        if self.pair != "dense" and self.triangle_attention:
+            raise ValueError(
+                f"triangle_attention needs pair: dense, got pair: {self.pair}; "
+                "write triangle_attention: false"
+            )
+        return self
 
 
 class DiffusionConfig(Config):

@@ -59,6 +59,11 @@ class DesignSettings(Config):
         None, description="how much noise sde replaces on its way, default 1; 0 is deterministic"
     )
     spacing: Spacing = Field("log_snr", description="spacing of the steps")
+    restrain: bool = Field(
+        True,
+        description="hold the clean estimate to C-alpha bonds of 3.8 Å, possible bends and no "
+        "clashes once the noise is below 2 Å",
+    )
     batch: int | None = Field(
         None, description="designs per batch; default: by memory, on the CPU 1"
     )
@@ -72,6 +77,7 @@ class SamplerPlan:
     num_steps: int
     spacing: Spacing
     options: dict[str, float]
+    restrain: bool
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,10 @@ def resolve_settings(
     if problems or isinstance(lengths, Problem):
         raise InputError(problems)
     options = {**_DEFAULT_OPTIONS[settings.sampler], **_given_options(settings)}
-    return DesignPlan(lengths, SamplerPlan(settings.sampler, steps, settings.spacing, options))
+    sampler = SamplerPlan(
+        settings.sampler, steps, settings.spacing, options, restrain=settings.restrain
+    )
+    return DesignPlan(lengths, sampler)
 
 
 def _given_options(settings: DesignSettings) -> dict[str, float]:

@@ -7,15 +7,25 @@ from torch.utils.checkpoint import checkpoint
 
 from foldwright.geometry.quaternion import quaternion_to_matrix
 from foldwright.geometry.rigid import Rigid
+from foldwright.geometry.vectors import without_autocast
 from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.features import PairFeatureNet, SingleFeatureNet
+from foldwright.models.backbone.linear_pairs import (
+    FactorizedPairFeatureNet,
+    FactorizedTransformNet,
+    SparsePairFeatureNet,
+    SparseTransformNet,
+    recompute_pairs,
+)
 from foldwright.nn.dropout import AxisDropout
 from foldwright.nn.invariant_point_attention import InvariantPointAttention
 from foldwright.nn.linear import Linear
+from foldwright.nn.pair import FactorizedPair, SparsePair
+from foldwright.nn.pair_point_attention import PairPointAttention
 from foldwright.nn.transition import PairTransition, StructureTransition
 from foldwright.nn.triangle import TriangleAttention, TriangleMultiplication
 
-_CHECKPOINT_ABOVE = 256
+BackbonePairs = Float[Tensor, "b n n c_z"] | FactorizedPair | SparsePair
 
 
 class GenieDenoiser(nn.Module):
@@ -34,14 +44,8 @@ class GenieDenoiser(nn.Module):
             c_timestep=config.c_timestep,
             num_timesteps=num_timesteps,
         )
-        self.pair_feature_net = PairFeatureNet(
-            config.c_s,
-            config.c_p,
-            clip=config.relative_position_clip,
-            template=config.template,
-            self_conditioning=config.self_conditioning,
-        )
-        self.pair_transform_net = PairTransformNet(config) if config.num_pair_layers else None
+        self.pair_feature_net = _pair_feature_net(config)
+        self.pair_transform_net = _pair_transform_net(config) if config.num_pair_layers else None
         self.structure_net = StructureNet(config)
 
     def forward(
@@ -73,6 +77,29 @@ class GenieDenoiser(nn.Module):
         return out
 
 
+def _pair_feature_net(config: GenieConfig) -> nn.Module:
+    if config.pair == "factorized":
+        return FactorizedPairFeatureNet(config)
+    if config.pair == "sparse":
+        return SparsePairFeatureNet(config)
+    return PairFeatureNet(
+        config.c_s,
+        config.c_p,
+        clip=config.relative_position_clip,
+        template=config.template,
+        self_conditioning=config.self_conditioning,
+    )
+
+
+def _pair_transform_net(config: GenieConfig) -> nn.Module:
+    nets: dict[str, type[nn.Module]] = {
+        "dense": PairTransformNet,
+        "factorized": FactorizedTransformNet,
+        "sparse": SparseTransformNet,
+    }
+    return nets[config.pair](config)
+
+
 class PairTransformNet(nn.Module):
     """Stack of pair layers, masked after each."""
 
@@ -87,18 +114,11 @@ class PairTransformNet(nn.Module):
         """Transform the pair representation."""
         pair_mask = mask[:, :, None] & mask[:, None]
         for layer in self.net:
-            if self._recompute(z):
+            if recompute_pairs(self.checkpoint_pairs, z.shape[1]):
                 z = checkpoint(layer, z, pair_mask, use_reentrant=False)
             else:
                 z = layer(z, pair_mask)
         return z
-
-    def _recompute(self, z: Tensor) -> bool:
-        if not torch.is_grad_enabled():
-            return False
-        if self.checkpoint_pairs == "auto":
-            return z.shape[1] > _CHECKPOINT_ABOVE
-        return self.checkpoint_pairs
 
 
 class PairTransformLayer(nn.Module):
@@ -136,25 +156,31 @@ class PairTransformLayer(nn.Module):
 
 
 class StructureNet(nn.Module):
-    """Layers that move the frames, optionally passed through several times."""
+    """Layers that move the frames, optionally passed through several times.
+
+    Attention weighs squared distances, so its unit of length decides how far residues see at the
+    start of training, and how large the first moves are.
+    """
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
         self.num_blocks = config.num_structure_blocks
+        self.length_unit = config.length_unit
         self.net = nn.ModuleList(StructureLayer(config) for _ in range(config.num_structure_layers))
 
     def forward(
         self,
         s: Float[Tensor, "b n c_s"],
-        z: Float[Tensor, "b n n c_z"],
+        z: BackbonePairs,
         frames: Rigid,
         mask: Bool[Tensor, "b n"],
     ) -> Rigid:
         """Update the frames; the pair representation stays as it is."""
+        frames = Rigid(frames.rots, frames.trans / self.length_unit)
         for _ in range(self.num_blocks):
             for layer in self.net:
                 s, frames = layer(s, z, frames, mask)
-        return frames
+        return Rigid(frames.rots, frames.trans * self.length_unit)
 
 
 class StructureLayer(nn.Module):
@@ -162,7 +188,9 @@ class StructureLayer(nn.Module):
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
-        self.ipa = InvariantPointAttention(
+        # the dense layer is Genie's own, with its parameters
+        attention = InvariantPointAttention if config.pair == "dense" else PairPointAttention
+        self.ipa = attention(
             config.c_s,
             config.c_p,
             c_hidden=config.c_ipa,
@@ -182,7 +210,7 @@ class StructureLayer(nn.Module):
     def forward(
         self,
         s: Float[Tensor, "b n c_s"],
-        z: Float[Tensor, "b n n c_z"],
+        z: BackbonePairs,
         frames: Rigid,
         mask: Bool[Tensor, "b n"],
     ) -> tuple[Float[Tensor, "b n c_s"], Rigid]:
@@ -201,7 +229,8 @@ class BackboneUpdate(nn.Module):
 
     def forward(self, s: Float[Tensor, "b n c_s"]) -> Rigid:
         """Predict the transform in the local frame of each residue."""
-        vector, trans = self.linear(s).split(3, dim=-1)
+        with without_autocast(s):
+            vector, trans = self.linear(s).split(3, dim=-1)
         quaternion = torch.cat([torch.ones_like(vector[..., :1]), vector], dim=-1)
         quaternion = quaternion / quaternion.norm(dim=-1, keepdim=True)
         return Rigid(quaternion_to_matrix(quaternion), trans)

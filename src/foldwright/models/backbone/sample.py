@@ -116,6 +116,7 @@ def _run_identity(
         "steps": plan.sampler.num_steps,
         "spacing": plan.sampler.spacing,
         **plan.sampler.options,
+        "restrain": plan.sampler.restrain,
         "weights_sha256": _weights_digest(model),
     }
 

@@ -7,15 +7,18 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from foldwright.diffusion.denoise import Denoise, with_step_callback
+from foldwright.diffusion.denoise import Denoise, with_projection, with_step_callback
 from foldwright.diffusion.noise import ItemNoise
 from foldwright.diffusion.process import Prediction
 from foldwright.diffusion.samplers import ddim, ddpm, ode, sde
 from foldwright.diffusion.time_grid import build_grid
+from foldwright.geometry.chain_restraints import restrain_trace
 from foldwright.models.backbone.design_settings import SamplerPlan
 from foldwright.models.backbone.model import BackboneModel
 from foldwright.runtime.seeds import make_generator
 
+# Å of noise; above it the estimate is a mean over many chains, which has no bonds to hold.
+_RESTRAINED_BELOW = 2.0
 _SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "ddpm": ddpm.sample,
     "ddim": ddim.sample,
@@ -64,7 +67,10 @@ def sample_traces(
         [make_generator(item.seed) for item in items], [item.length for item in items]
     )
     width = _padded_length(model, max(item.length for item in items))
-    denoise = with_step_callback(_network(model, items, device), on_step)
+    network = _network(model, items, device)
+    if plan.restrain:
+        network = with_projection(network, process, _restraint(model, items))
+    denoise = with_step_callback(network, on_step)
     arguments = {**plan.options} if plan.sampler == "ode" else {**plan.options, "noise": noise}
     with torch.inference_mode():
         x = _SAMPLERS[plan.sampler](
@@ -76,7 +82,27 @@ def sample_traces(
         )
     ca = (x * model.coordinate_scale).cpu()
     rows = [row[: item.length] for row, item in zip(ca, items, strict=True)]
+    if plan.restrain:
+        # Samplers of second order end beside their last estimate.
+        rows = [restrain_trace(row) for row in rows]
     return [row - row.mean(dim=0) for row in rows]
+
+
+def _restraint(
+    model: BackboneModel, items: Sequence[DesignItem]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Chain geometry for the clean estimates of items with little noise left, one by one."""
+    scale = model.coordinate_scale
+
+    def project(x0: Float[Tensor, "b n 3"], timestep: Int64[Tensor, " b"]) -> Tensor:
+        noise_level = scale * model.process.snr(timestep).rsqrt()
+        held = x0.clone()
+        for row, (item, level) in enumerate(zip(items, noise_level.tolist(), strict=True)):
+            if level < _RESTRAINED_BELOW:
+                held[row, : item.length] = restrain_trace(x0[row, : item.length] * scale) / scale
+        return held
+
+    return project
 
 
 def _network(model: BackboneModel, items: Sequence[DesignItem], device: torch.device) -> Denoise:
