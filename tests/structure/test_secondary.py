@@ -45,6 +45,14 @@ def test_nothing_spans_a_break(ideal_backbone) -> None:
     assert secondary_structure(both) == 2 * secondary_structure(helix)
 
 
+def test_a_short_gap_separates_too(ideal_backbone) -> None:
+    """Without residue 10 its neighbours are 5.4 Å apart, still inside a helix's distances."""
+    ca = ideal_backbone(21, -57, -47)[:, 1]
+    first, second = ca[:10], ca[11:]
+    both = np.concatenate([first, second])
+    assert secondary_structure(both) == secondary_structure(first) + secondary_structure(second)
+
+
 def test_a_missing_ca_is_coil_and_separates(ideal_backbone) -> None:
     ca = ideal_backbone(21, -57, -47)[:, 1]
     ca[10] = np.nan

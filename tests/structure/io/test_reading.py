@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.structure.io.file_lines import cif_lines, cif_row, pdb_atom, pdb_residue, write_lines
 
 from foldwright.structure.io import read_structure
 from foldwright.structure.records import Structure
+from tests.structure.io.file_lines import cif_lines, cif_row, pdb_atom, pdb_residue, write_lines
 
 
 def read_pdb(folder: Path, *lines: str, model: int = 1) -> Structure:
@@ -202,6 +202,18 @@ class TestAlternatives:
         assert chain.residue_names.tolist() == ["ALA", "SER", "GLY"]
         assert len(chain.coords) == 9
 
+    def test_two_residue_names_under_one_label(self, tmp_path: Path) -> None:
+        names = {"SER": 0.4, "PRO": 0.6}
+        chain = read_pdb(
+            tmp_path,
+            *(
+                pdb_atom("CA", name, 1, share, altloc="A", occupancy=share)
+                for name, share in names.items()
+            ),
+        ).chains[0]
+        assert chain.residue_names.tolist() == ["PRO"]
+        assert chain.coords[:, 0].tolist() == [np.float32(0.6)]
+
     def test_alternatives_listed_after_the_chain_join_their_residue(self, tmp_path: Path) -> None:
         chain = read_pdb(
             tmp_path,
@@ -233,9 +245,9 @@ class TestModels:
             assert structure.chains[0].ca[0, 0] == model
 
     def test_mmcif_models(self, tmp_path: Path) -> None:
-        rows = [cif_row(pdbx_PDB_model_num=n, Cartn_x=n) for n in (10, 7)]
+        rows = [cif_row(pdbx_PDB_model_num=n, Cartn_x=n) for n in (7, 10)]
         path = write_lines(tmp_path / "made.cif", cif_lines(rows))
-        assert [read_structure(path, model=m).chains[0].ca[0, 0] for m in (1, 2)] == [10.0, 7.0]
+        assert [read_structure(path, model=m).chains[0].ca[0, 0] for m in (1, 2)] == [7.0, 10.0]
         assert read_structure(path).num_models == 2
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.structure.io.file_lines import cif_lines, cif_row, pdb_atom, pdb_residue, write_lines
 
 from foldwright.runtime.errors import InputError
 from foldwright.structure.io import read_structure, write_structure
 from foldwright.structure.records import Chain, Structure
+from tests.structure.io.file_lines import cif_lines, cif_row, pdb_atom, pdb_residue, write_lines
 
 
 def message_of(path: Path, *, model: int = 1) -> str:
