@@ -1,5 +1,6 @@
 """`foldwright data prepare`, `inspect` and `import-legacy`: stores of chains to train on."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +27,7 @@ def prepare_command(
     folder: Path,
     *,
     out: Path,
-    filters: Annotated[FilterSettings, Parameter(name="*")] = _FILTERS,
+    filters: Annotated[FilterSettings, Parameter(name="*", negative_none="no-")] = _FILTERS,
     splits: Annotated[SplitSettings, Parameter(name="*")] = _SPLITS,
     clusters: Path | None = None,
     workers: int = 1,
@@ -117,7 +118,7 @@ def _report_record(out: Path, report: PrepareReport | ImportReport) -> dict[str,
     return {"store": out, **asdict(report), "rejects_table": out / REJECTS_NAME}
 
 
-def _length_bars(bins: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _length_bars(bins: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a histogram; every bin that holds a chain has at least one mark."""
     most = max(row["chains"] for row in bins)
     return [

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -24,7 +23,7 @@ class SplitSettings(Config):
     seed: int = Field(default=0, description="another seed gives another division")
 
     @model_validator(mode="after")
-    def _leave_something_to_train_on(self) -> Self:
+    def _leave_something_to_train_on(self) -> "SplitSettings":
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError(
                 "validation_fraction and test_fraction must add up to less than 1, "

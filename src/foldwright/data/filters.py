@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -41,7 +40,7 @@ class FilterSettings(Config):
     )
 
     @model_validator(mode="after")
-    def _make_sense_together(self) -> Self:
+    def _make_sense_together(self) -> "FilterSettings":
         if self.max_length is not None and self.max_length < self.min_length:
             raise ValueError(
                 f"max_length {self.max_length} is below min_length {self.min_length}: no chain "

@@ -1,5 +1,6 @@
 """Import of data sets made for Genie: a text file of coordinates per chain."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +113,10 @@ def _read_rows(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         is_binary = file.read(len(_NPY_MAGIC)) == _NPY_MAGIC
     if not is_binary:
-        return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        if not text.strip():
+            raise ValueError("the file is empty")
+        return np.loadtxt(io.StringIO(text), delimiter=",", comments=None, ndmin=2)
     rows = np.load(path, allow_pickle=False)
     if not np.issubdtype(rows.dtype, np.number):
         raise ValueError(f"holds {rows.dtype}, expected numbers")

@@ -5,8 +5,9 @@ All residues of all chains stand one after another in a few `.npy` arrays; chain
 written last and holds the size and the SHA-256 of every other file.
 """
 
+import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -157,6 +158,23 @@ class NpyStream:
         np.lib.format.write_array_header_1_0(self._file, header)
         # numpy leaves room for the number of rows to grow, so the header can be written twice.
         assert self._file.tell() - start == _HEADER_BYTES
+
+
+class CsvTable:
+    """A table of text that grows by rows."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._file = path.open("x", newline="", encoding="utf-8")
+        self._rows = csv.writer(self._file, lineterminator="\n")
+        self.append(columns)
+
+    def append(self, row: Sequence[object]) -> None:
+        """Write one row at the end."""
+        self._rows.writerow(row)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 @dataclass(frozen=True)

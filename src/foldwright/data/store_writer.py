@@ -1,16 +1,14 @@
 """Write a chain store: into a temporary folder that is renamed when it is complete."""
 
-import csv
 import errno
 import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, TextIO
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,6 +26,7 @@ from foldwright.data.store_format import (
     SHAPE_COLUMNS,
     SPLITS,
     VERSION,
+    CsvTable,
     FileFacts,
     NpyStream,
     StoreInfo,
@@ -35,9 +34,6 @@ from foldwright.data.store_format import (
 )
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 from foldwright.runtime.files import sha256_file
-
-if TYPE_CHECKING:
-    from _csv import Writer
 
 _INDEX_COLUMNS = (
     *("index", "name", "length", "split", "cluster", "resolution"),
@@ -122,14 +118,14 @@ class StoreWriter:
         self._folder = self.path.with_name(f".partial-{secrets.token_hex(6)}-{self.path.name}")
         self._arrays: dict[str, NpyStream] = {}
         self._clusters: dict[str, int] = {}
-        self._tables: list[TextIO] = []
+        self._tables: dict[str, CsvTable] = {}
         self._first_rejects: dict[str, str] = {}
         self._any_backbone = False
         self.names: set[str] = set()
         self.split_counts = dict.fromkeys(SPLITS, 0)
         self.reject_counts: Counter[str] = Counter()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StoreWriter":
         specs = dict(RESIDUE_ARRAYS)
         specs |= {name: (dtype, ()) for name, dtype in CHAIN_COLUMNS.items()}
         specs |= {"offsets": ("<i8", ()), "name_offsets": ("<i8", ()), "name_bytes": ("|u1", ())}
@@ -137,8 +133,8 @@ class StoreWriter:
             self._folder.mkdir(parents=True)
             for name, (dtype, row) in specs.items():
                 self._arrays[name] = NpyStream(self._folder / array_file(name), dtype, row)
-            self._index = self._open_table(INDEX_NAME, _INDEX_COLUMNS)
-            self._rejects = self._open_table(REJECTS_NAME, REJECT_COLUMNS)
+            self._tables["index"] = CsvTable(self._folder / INDEX_NAME, _INDEX_COLUMNS)
+            self._tables["rejects"] = CsvTable(self._folder / REJECTS_NAME, REJECT_COLUMNS)
             self._append_ends()
         except OSError as error:
             self._abandon(error)
@@ -173,7 +169,7 @@ class StoreWriter:
         self.reject_counts[rule] += 1
         self._first_rejects.setdefault(rule, f"{file} {chain}".strip() + f": {reason}")
         try:
-            self._rejects.writerow((file, chain, rule, reason))
+            self._tables["rejects"].append((file, chain, rule, reason))
         except OSError as error:
             self._abandon(error)
 
@@ -215,14 +211,7 @@ class StoreWriter:
         shown = "" if chain.resolution is None else f"{chain.resolution:g}"
         about = (number, chain.name, len(chain.backbone), chain.split, chain.cluster, shown)
         rounded = (f"{value:.4g}" for value in shape.values())
-        self._index.writerow((*about, *rounded, chain.origin))
-
-    def _open_table(self, name: str, columns: Sequence[str]) -> "Writer":
-        table = (self._folder / name).open("x", newline="", encoding="utf-8")
-        self._tables.append(table)
-        rows = csv.writer(table, lineterminator="\n")
-        rows.writerow(columns)
-        return rows
+        self._tables["index"].append((*about, *rounded, chain.origin))
 
     def _append_ends(self) -> None:
         self._arrays["offsets"].append(np.array([self._arrays["ca"].num_rows]))
@@ -233,7 +222,7 @@ class StoreWriter:
             raise self._nothing_to_store()
         for stream in self._arrays.values():
             stream.finish()
-        for table in self._tables:
+        for table in self._tables.values():
             table.close()
         if not self._any_backbone:
             (self._folder / array_file("backbone")).unlink()
@@ -278,7 +267,7 @@ class StoreWriter:
         ) from error
 
     def _discard(self) -> None:
-        files: list[NpyStream | TextIO] = [*self._arrays.values(), *self._tables]
+        files: list[NpyStream | CsvTable] = [*self._arrays.values(), *self._tables.values()]
         for file in files:
             try:
                 file.close()
