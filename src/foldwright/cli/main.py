@@ -24,6 +24,9 @@ from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 
 COMMANDS = (
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
+    ("data import-legacy", "foldwright.cli.data:import_legacy_command", "Import Genie data sets."),
+    ("data inspect", "foldwright.cli.data:inspect_command", "Show what a store holds."),
+    ("data prepare", "foldwright.cli.data:prepare_command", "Turn structure files into a store."),
     ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
     ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
     ("evaluate", "foldwright.cli.evaluate:evaluate_command", "Score structures against nature."),
