@@ -1,0 +1,103 @@
+"""CPU time and peak memory of the Genie network at its published settings.
+
+    python benchmarks/genie_network.py [--lengths 64 128 256] [--threads 1] [--repeats 2]
+
+Every case runs in a process of its own, batch 1, so that peaks are clean. `plain` is the same
+network with the pair stack in plain tensor operations, which is how the original computes; compare
+within one run, since shared machines change speed from minute to minute.
+
+The original (2023 release), measured once on two such cores with other work beside it, in CPU
+seconds and memory over the import: forward 1.4-1.6 s / 0.14 GB (128), 8-9 s / 0.36 GB (256), 40 s
+(512); training step 3.4-3.8 s / 2.2 GB (128), 30 s / 5.4 GB (256), over 20 GB (512).
+"""
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Callable
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from foldwright.models.backbone.config import DiffusionConfig, GenieConfig, LossConfig
+from foldwright.models.backbone.inputs import collate
+from foldwright.models.backbone.loss import diffusion_loss, draw_noise
+from foldwright.models.backbone.model import BackboneModel
+from foldwright.runtime.memory import PeakMemory
+
+CASES = ("forward", "forward plain", "train", "train plain", "train checkpointed")
+COLUMNS = f"{'length':>6}  {'case':20} {'CPU s':>8} {'peak MB':>8}"
+
+
+def random_walk(length: int) -> Tensor:
+    """A trace with steps of 3.8 Å."""
+    step = torch.randn(length, 3, generator=torch.Generator().manual_seed(0))
+    return (3.8 * step / step.norm(dim=-1, keepdim=True)).cumsum(0)
+
+
+def work(length: int, case: str) -> Callable[[], object]:
+    """The function to measure."""
+    genie = GenieConfig.model_validate(
+        {"max_length": length, "checkpoint_pairs": "checkpointed" in case}
+    )
+    model = BackboneModel(genie, DiffusionConfig.model_validate({}))
+    model.train(case.startswith("train"))
+    batch = collate([random_walk(length)], ["walk"])
+    noised = draw_noise(model, batch, torch.Generator().manual_seed(0))
+    x = model.process.add_noise(noised.x0, noised.noise, noised.timestep)
+    loss = LossConfig.model_validate({})
+
+    def train() -> None:
+        model.zero_grad()
+        diffusion_loss(model, noised, loss, self_condition=False).total.backward()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            model.denoise(x, batch.mask, noised.timestep)
+
+    return train if case.startswith("train") else forward
+
+
+def measure(length: int, case: str, threads: int, repeats: int) -> tuple[float, float]:
+    """CPU seconds per call and peak megabytes of the first call."""
+    torch.set_num_threads(threads)
+    plain = case.endswith("plain")
+    modules = ("triangle", "transition")
+    patches = [patch(f"foldwright.nn.{name}.chunks_help", lambda _: not plain) for name in modules]
+    for each in patches:
+        each.start()
+    call = work(length, case)
+    with PeakMemory() as peak:
+        call()
+    start = time.process_time()
+    for _ in range(repeats):
+        call()
+    return (time.process_time() - start) / repeats, peak.bytes / 1e6
+
+
+def main() -> None:
+    """Print one line per length and case, and the ratios that matter."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=2)
+    arguments = parser.parse_args()
+    print(COLUMNS)
+    context = multiprocessing.get_context("spawn")
+    for length in arguments.lengths:
+        seconds: dict[str, float] = {}
+        for case in arguments.cases:
+            with context.Pool(1) as pool:
+                job = (length, case, arguments.threads, arguments.repeats)
+                seconds[case], peak = pool.apply(measure, job)
+            print(f"{length:>6}  {case:20} {seconds[case]:8.2f} {peak:8.0f}", flush=True)
+        for kind in ("forward", "train"):
+            if {kind, f"{kind} plain"} <= set(seconds):
+                ratio = seconds[f"{kind} plain"] / seconds[kind]
+                print(f"{length:>6}  {kind}: {ratio:.2f} times less time than plain")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The chunked pair operations equal the plain ones, forward and backward."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from foldwright.nn import row_chunks
+from foldwright.nn.transition import PairTransition
+from foldwright.nn.triangle import TriangleMultiplication
+from tests.golden_numbers import assert_close, load_golden
+
+MODULES = [
+    pytest.param(lambda: TriangleMultiplication(22, 16, direction="outgoing"), id="outgoing"),
+    pytest.param(lambda: TriangleMultiplication(22, 16, direction="incoming"), id="incoming"),
+    pytest.param(lambda: PairTransition(22, 3), id="transition"),
+]
+
+
+@pytest.fixture(params=[0, 2**40], ids=["recompute", "keep"])
+def _always_chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tensors go through the chunked form, several chunks each."""
+    monkeypatch.setattr(row_chunks, "_CHUNKED_FROM_BYTES", 0)
+    monkeypatch.setattr(row_chunks, "_KEEP_UP_TO_BYTES", request.param)
+    monkeypatch.setattr(row_chunks, "_PAIRS_PER_CHUNK", 64)
+
+
+def _random(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    generator = torch.Generator().manual_seed(1)
+    for parameter in module.parameters():
+        values = 0.3 * torch.randn(parameter.shape, generator=generator)
+        parameter.data = values.to(dtype)
+    return module
+
+
+@pytest.mark.usefixtures("_always_chunked")
+@pytest.mark.parametrize("make", MODULES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-2)])
+def test_equal_to_the_reference(make, dtype, tolerance) -> None:
+    generator = torch.Generator().manual_seed(0)
+    module = _random(make(), dtype)
+    z = torch.randn(2, 19, 19, 22, generator=generator).to(dtype).requires_grad_()
+    mask = torch.rand(2, 19, 19, generator=generator) > 0.2
+    direction = torch.randn(z.shape, generator=generator).to(dtype)
+    found, wanted = module(z, mask), module.reference(z, mask)
+    assert_close(found, wanted, tolerance * 1e-2)
+    leaves = [z, *module.parameters()]
+    for ours, theirs in zip(
+        torch.autograd.grad((found * direction).sum(), leaves),
+        torch.autograd.grad((wanted * direction).sum(), leaves),
+        strict=True,
+    ):
+        assert_close(ours, theirs, tolerance)
+
+
+@pytest.mark.usefixtures("_always_chunked")
+@pytest.mark.parametrize("direction", ["outgoing", "incoming"])
+def test_equal_to_the_original_program(shared_golden: Path, direction) -> None:
+    name = {"outgoing": "out", "incoming": "in"}[direction]
+    golden = load_golden(shared_golden, f"genie/triangle_mul_{name}")
+    sizes = golden.config["c_z"], golden.config["c_hidden"]
+    module = golden.load_into(TriangleMultiplication(*sizes, direction=direction))
+    z = golden.input("z").requires_grad_()
+    update = module(z, golden.mask())
+    assert_close(update, golden.result("z"), 1e-9, golden.mask())
+    (gradient,) = torch.autograd.grad((golden.tensor("cot.z") * update).sum(), z)
+    assert_close(gradient, torch.from_numpy(golden.arrays["grad64.z"]), 1e-9)
+
+
+@pytest.mark.usefixtures("_always_chunked")
+def test_frozen_weights_and_input_without_gradient() -> None:
+    module = _random(PairTransition(8, 2), torch.float32)
+    mask = torch.ones(1, 9, 9, dtype=torch.bool)
+    update = module(torch.randn(1, 9, 9, 8), mask)
+    update.sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+
+
+def test_small_tensors_and_autocast_take_the_plain_form() -> None:
+    assert not row_chunks.chunks_help(torch.zeros(1, 8, 8, 4))
+    large = torch.zeros(1, 128, 128, 128)
+    assert row_chunks.chunks_help(large)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not row_chunks.chunks_help(large)
