@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -11,9 +12,14 @@ from tests.evaluation.conftest import build_trace, chain_of
 NATURAL = load_natural()
 
 
+@cache
+def helix(length: int) -> DesignScores:
+    return score_chain(chain_of(build_trace(length)), name="x", band=NATURAL.size_band)
+
+
 def design(length: int = 100, **changes: float | bool | None) -> DesignScores:
     """A design with the given scores and otherwise those of a helix."""
-    scores = score_chain(chain_of(build_trace(length)), name="x", band=NATURAL.size_band)
+    scores = helix(length)
     good = {"rg_in_band": True, "strand_rich": True} | changes
     for part in ("trace", "fold"):
         inner = getattr(scores, part)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from matplotlib import colormaps
@@ -12,6 +13,9 @@ from foldwright.runtime.errors import InputError
 from foldwright.runtime.files import atomic_path
 
 PALETTE = "turbo"
+
+SVG_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "foldwright"}
+"""Text stays text, and equal pictures are equal files."""
 
 # Without a date, equal traces give equal files.
 _METADATA: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}}
@@ -70,7 +74,7 @@ def draw_traces(
         axes.imshow(render_tube(curve, half_width, half_height), interpolation="lanczos")
         if labels:
             axes.set_title(labels[place], y=-0.08, fontsize=9, parse_math=False)
-    with atomic_path(path) as temporary:
+    with matplotlib.rc_context(SVG_STYLE), atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=200, metadata=_METADATA[path.suffix.lower()])
 
 

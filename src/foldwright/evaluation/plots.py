@@ -9,6 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foldwright.evaluation.figure import SVG_STYLE
 from foldwright.evaluation.folder import ScoredDesign
 from foldwright.evaluation.natural import Histogram, NaturalReference
 from foldwright.evaluation.trace import (
@@ -20,8 +21,7 @@ from foldwright.evaluation.trace import (
 )
 
 NATURE, HERE, FORBIDDEN = "#9aa5b1", "#c2410c", "#fde2e2"
-# Text stays text, and equal designs give equal pictures.
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "foldwright", "font.size": 9}
+_STYLE = {**SVG_STYLE, "font.size": 9}
 
 
 def draw_distributions(designs: Sequence[ScoredDesign], natural: NaturalReference) -> str:
