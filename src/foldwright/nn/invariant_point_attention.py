@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foldwright.geometry.rigid import Rigid
+from foldwright.geometry.vectors import without_autocast
 from foldwright.nn.linear import Linear
 
 _NORM_EPS = 1e-8
@@ -60,7 +61,7 @@ class InvariantPointAttention(nn.Module):
         query = self._heads(self.linear_q(s))
         # Only differences of points enter the logits and the result is taken back into local
         # frames, so the origin is free; at the centroid the expanded squares keep their digits.
-        centre = _masked_mean(frames.trans, mask)
+        centre = masked_centroid(frames.trans, mask)
         frames = Rigid(frames.rots, frames.trans - centre)
         query_points = self._global_points(self.linear_q_points(s), frames)
         key_value_points = self._global_points(self.linear_kv_points(s), frames)
@@ -69,7 +70,7 @@ class InvariantPointAttention(nn.Module):
         )
         logits = self._scalar_logits(query, key) + self._point_logits(query_points, key_points)
         logits = logits + math.sqrt(1 / 3) * self.linear_b(z).permute(0, 3, 1, 2)
-        attention = _masked_softmax(logits, mask)
+        attention = masked_softmax(logits, mask)
         return self._output(attention, value, value_points, z, frames)
 
     def _heads(self, projected: Tensor) -> Tensor:
@@ -79,7 +80,7 @@ class InvariantPointAttention(nn.Module):
     def _global_points(self, projected: Tensor, frames: Rigid) -> Tensor:
         """Local point projections, x, y and z in blocks, to global points (b h n p 3)."""
         b, n, _ = projected.shape
-        points = _to_global(projected.view(b, n, 3, -1), frames)
+        points = points_to_global(projected.view(b, n, 3, -1), frames)
         return points.view(b, n, 3, self.num_heads, -1).permute(0, 3, 1, 4, 2)
 
     def _scalar_logits(self, query: Tensor, key: Tensor) -> Tensor:
@@ -92,7 +93,8 @@ class InvariantPointAttention(nn.Module):
         )
         query, key = query_points.flatten(-2), key_points.flatten(-2)
         squares = query.square().sum(-1)[..., :, None] + key.square().sum(-1)[..., None, :]
-        distance = squares - 2 * query @ key.transpose(-1, -2)
+        with without_autocast(query):  # large numbers whose difference is what counts
+            distance = squares - 2 * query @ key.transpose(-1, -2)
         return -0.5 * weight[:, None, None] * distance
 
     def _output(
@@ -100,18 +102,19 @@ class InvariantPointAttention(nn.Module):
     ) -> Tensor:
         b, h, n, _ = attention.shape
         scalars = (attention @ value).transpose(1, 2).reshape(b, n, -1)
-        points = attention @ value_points.flatten(-2)
+        with without_autocast(attention):
+            points = attention @ value_points.flatten(-2)
         points = points.view(b, h, n, -1, 3).permute(0, 2, 4, 1, 3).reshape(b, n, 3, -1)
-        local = _to_local(points, frames)
-        norms = torch.sqrt(sum(axis.square() for axis in local) + _NORM_EPS)
+        x, y, z_axis = local = points_to_local(points, frames)
+        norms = torch.sqrt(x.square() + y.square() + z_axis.square() + _NORM_EPS)
         pairs = (attention.permute(0, 2, 1, 3) @ z).reshape(b, n, -1)
         features = [scalars, *local, norms, pairs]
         update: Tensor = self.linear_out(torch.cat(features, dim=-1))
         return update
 
 
-def _to_global(local: Tensor, frames: Rigid) -> Tensor:
-    """Turn and move points (b n 3 p), coordinate by coordinate.
+def points_to_global(local: Float[Tensor, "b n 3 p"], frames: Rigid) -> Float[Tensor, "b n 3 p"]:
+    """Turn and move points, coordinate by coordinate.
 
     Written out because a product with tiny matrices is slow, and would lose digits under autocast.
     """
@@ -121,19 +124,26 @@ def _to_global(local: Tensor, frames: Rigid) -> Tensor:
     return torch.stack(rows, dim=2) + frames.trans[..., None]
 
 
-def _to_local(points: Tensor, frames: Rigid) -> list[Tensor]:
-    """Coordinates x, y and z (each b n p) of global points (b n 3 p) in each residue's frame."""
+def points_to_local(
+    points: Float[Tensor, "b n 3 p"], frames: Rigid
+) -> list[Float[Tensor, "b n p"]]:
+    """Coordinates x, y and z of global points in each residue's frame."""
     x, y, z = (points - frames.trans[..., None]).unbind(2)
     columns = frames.rots[..., None].unbind(3)
     return [column[:, :, 0] * x + column[:, :, 1] * y + column[:, :, 2] * z for column in columns]
 
 
-def _masked_mean(points: Tensor, mask: Tensor) -> Tensor:
+def masked_centroid(
+    points: Float[Tensor, "b n 3"], mask: Bool[Tensor, "b n"]
+) -> Float[Tensor, "b 1 3"]:
+    """Mean position of the real residues; the origin for a chain without any."""
     weight = mask[..., None].to(points.dtype)
     return (points * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
 
 
-def _masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+def masked_softmax(
+    logits: Float[Tensor, "b h n m"], mask: Bool[Tensor, "b m"]
+) -> Float[Tensor, "b h n m"]:
     """Softmax over real keys; a chain without any gives zero weights instead of NaN."""
     real = mask[:, None, None, :]
     weights = torch.softmax(logits.masked_fill(~real, torch.finfo(logits.dtype).min), dim=-1)

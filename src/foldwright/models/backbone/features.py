@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from foldwright.geometry.rigid import Rigid
+from foldwright.geometry.vectors import without_autocast
 from foldwright.nn.embedding import (
     gaussian_basis,
     relative_position_one_hot,
@@ -16,7 +17,8 @@ from foldwright.nn.linear import Linear
 
 _DISTANCE_EPS = 1e-10
 _BASIS_MAXIMUM = 30.0
-_BASIS_COUNT = 24
+BASIS_COUNT = 24
+"""Channels of the distance basis."""
 
 
 class SingleFeatureNet(nn.Module):
@@ -71,10 +73,10 @@ class PairFeatureNet(nn.Module):
         self.linear_s_p_i = Linear(c_s, c_p)
         self.linear_s_p_j = Linear(c_s, c_p)
         self.linear_relpos = Linear(2 * clip + 1, c_p)
-        width = 1 if template == "distance" else _BASIS_COUNT + 12
+        width = 1 if template == "distance" else BASIS_COUNT + 12
         self.linear_template = Linear(width, c_p)
         self.linear_self_condition = (
-            Linear(_BASIS_COUNT, c_p, bias=False) if self_conditioning else None
+            Linear(BASIS_COUNT, c_p, bias=False) if self_conditioning else None
         )
 
     def forward(
@@ -94,7 +96,7 @@ class PairFeatureNet(nn.Module):
         if previous is not None:
             if self.linear_self_condition is None:
                 raise ValueError("this network was built without self_conditioning")
-            basis = _distance_basis(pair_distance(previous))
+            basis = distance_basis(pair_distance(previous))
             z = z + self.linear_self_condition(basis)
         out: Tensor = z * (mask[:, :, None] & mask[:, None])[..., None]
         return out
@@ -107,8 +109,9 @@ class PairFeatureNet(nn.Module):
         inverse = frames.rots.transpose(-1, -2)[:, :, None]
         offset = frames.trans[:, None] - frames.trans[:, :, None]
         direction = (inverse * offset[..., None, :]).sum(-1) / (1.0 + distance[..., None])
-        turn = (inverse @ frames.rots[:, None]).flatten(-2)
-        return torch.cat([_distance_basis(distance), direction, turn], dim=-1)
+        with without_autocast(offset):
+            turn = (inverse @ frames.rots[:, None]).flatten(-2)
+        return torch.cat([distance_basis(distance), direction, turn], dim=-1)
 
 
 def pair_distance(ca: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n n"]:
@@ -117,5 +120,6 @@ def pair_distance(ca: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n n"]:
     return torch.sqrt(_DISTANCE_EPS + offset.square().sum(-1))
 
 
-def _distance_basis(distance: Tensor) -> Tensor:
-    return gaussian_basis(distance, maximum=_BASIS_MAXIMUM, count=_BASIS_COUNT)
+def distance_basis(distance: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch c"]:
+    """Gaussians of a distance in Å, up to 30 Å."""
+    return gaussian_basis(distance, maximum=_BASIS_MAXIMUM, count=BASIS_COUNT)

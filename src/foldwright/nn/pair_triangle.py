@@ -1,0 +1,129 @@
+"""Triangle multiplication and transition of factorised pairs, in linear memory."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from foldwright.nn.linear import Linear
+from foldwright.nn.pair import FactorizedPair
+from foldwright.nn.triangle import TriangleDirection
+
+
+def multiply_triangles(
+    a: FactorizedPair, b: FactorizedPair, *, direction: TriangleDirection
+) -> FactorizedPair:
+    """Sum over the third corner of every triangle, exactly, without any pair tensor.
+
+    Outgoing: sum_k a_ik b_jk; incoming: sum_k a_ki b_kj. With a_ik = sum_r f_ir g_kr and
+    b_jk = sum_s p_js q_ks the sum over k is sum_s (sum_r f_ir G_rs) p_js, where
+    G_rs = sum_k g_kr q_ks, channel by channel: the rank is that of `b`. O(n r^2 c) work.
+    """
+    if direction == "incoming":
+        a, b = FactorizedPair(a.right, a.left), FactorizedPair(b.right, b.left)
+    inner = torch.einsum("bkrc,bksc->bcrs", a.right, b.right)
+    return FactorizedPair(torch.einsum("birc,bcrs->bisc", a.left, inner), b.left)
+
+
+class FactorizedTriangleMultiplication(nn.Module):
+    """Gated triangle multiplication on factors (after Jumper et al. 2021, algorithms 11, 12).
+
+    Projections, gates and norms act on each factor, the contraction is exact. That is not the dense
+    block applied to the product of the factors, whose gates are nonlinear in it: the two blocks are
+    different models. Returns an update of both factors.
+    """
+
+    def __init__(self, c_z: int, c_hidden: int, *, direction: TriangleDirection) -> None:
+        super().__init__()
+        self.direction = direction
+        self.layer_norm_in = _both(nn.LayerNorm(c_z), nn.LayerNorm(c_z))
+        self.linear_p = _both(Linear(c_z, 2 * c_hidden), Linear(c_z, 2 * c_hidden))
+        self.linear_g = _both(
+            Linear(c_z, 2 * c_hidden, init="gating"), Linear(c_z, 2 * c_hidden, init="gating")
+        )
+        self.layer_norm_out = _both(nn.LayerNorm(c_hidden), nn.LayerNorm(c_hidden))
+        self.linear_gate = _both(Linear(c_z, c_z, init="gating"), Linear(c_z, c_z, init="gating"))
+        self.linear_z = _both(
+            Linear(c_hidden, c_z, init="final"), Linear(c_hidden, c_z, init="final")
+        )
+
+    def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
+        """Compute the update of the factors; only real residues enter the sum."""
+        sides = {"left": z.left, "right": z.right}
+        normed = {side: self.layer_norm_in[side](factor) for side, factor in sides.items()}
+        gated = {side: self._gated(side, factor, mask) for side, factor in normed.items()}
+        (a_left, b_left), (a_right, b_right) = gated["left"], gated["right"]
+        product = multiply_triangles(
+            FactorizedPair(a_left, a_right),
+            FactorizedPair(b_left, b_right),
+            direction=self.direction,
+        )
+        return FactorizedPair(
+            self._out("left", product.left, normed["left"]),
+            self._out("right", product.right, normed["right"]),
+        )
+
+    def _gated(self, side: str, factor: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        gated = self.linear_p[side](factor) * torch.sigmoid(self.linear_g[side](factor))
+        a, b = (gated * mask[:, :, None, None]).chunk(2, dim=-1)
+        return a, b
+
+    def _out(self, side: str, product: Tensor, normed: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.linear_gate[side](normed))
+        update: Tensor = self.linear_z[side](self.layer_norm_out[side](product)) * gate
+        return update
+
+
+class FactorTransition(nn.Module):
+    """Layer norm, expansion, ReLU, contraction on every vector of both factors."""
+
+    def __init__(self, c_z: int, expansion: int) -> None:
+        super().__init__()
+        self.left = ChannelTransition(c_z, expansion)
+        self.right = ChannelTransition(c_z, expansion)
+
+    def forward(self, z: FactorizedPair) -> FactorizedPair:
+        """Compute the update of the factors."""
+        return FactorizedPair(self.left(z.left), self.right(z.right))
+
+
+class ChannelTransition(nn.Module):
+    """Layer norm, expansion, ReLU, contraction on every vector; returns the update."""
+
+    def __init__(self, channels: int, expansion: int) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(channels)
+        self.linear_1 = Linear(channels, expansion * channels, init="relu")
+        self.linear_2 = Linear(expansion * channels, channels, init="final")
+
+    def forward(self, x: Float[Tensor, "*batch c"]) -> Float[Tensor, "*batch c"]:
+        """Compute the update of every vector."""
+        update: Tensor = self.linear_2(torch.relu(self.linear_1(self.layer_norm(x))))
+        return update
+
+
+class RankMix(nn.Module):
+    """Recompress the sum of two factorised pairs to one rank by a learned mix.
+
+    The sum of two pairs of rank r has rank 2 r exactly: their factors side by side. Each factor is
+    mixed back to rank r by a learned matrix that begins as the sum of the two halves, so that a
+    zero update leaves the pair as it is. The result is not the sum of the two pairs.
+    """
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.left = nn.Parameter(torch.eye(rank).repeat(1, 2))
+        self.right = nn.Parameter(torch.eye(rank).repeat(1, 2))
+
+    def forward(self, z: FactorizedPair, update: FactorizedPair) -> FactorizedPair:
+        """Add an update of the same rank."""
+        return FactorizedPair(
+            _mix(self.left, z.left, update.left), _mix(self.right, z.right, update.right)
+        )
+
+
+def _mix(weight: Tensor, old: Tensor, update: Tensor) -> Tensor:
+    return torch.einsum("qr,bnrc->bnqc", weight, torch.cat([old, update], dim=2))
+
+
+def _both(left: nn.Module, right: nn.Module) -> nn.ModuleDict:
+    return nn.ModuleDict({"left": left, "right": right})
