@@ -103,13 +103,8 @@ class CheckpointArchive:
         path = self.folder / pointer
         if not path.exists():
             if pointer == _LATEST and self.steps():
-                raise InputError(
-                    Problem(
-                        str(path),
-                        f"is missing; resume from {self.path(self.steps()[-1])} "
-                        "by name, or start in another folder",
-                    )
-                )
+                # Checkpoints are whole or absent: the first save was killed before it pointed.
+                return self.path(self.steps()[-1])
             return None
         try:
             return self.folder / str(json.loads(path.read_text(encoding="utf-8"))["checkpoint"])
