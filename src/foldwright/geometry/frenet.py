@@ -15,10 +15,9 @@ def frenet_frames(
     The columns are the unit tangent to the next residue, the binormal (previous tangent x next
     tangent) and binormal x tangent. That triple is **left-handed** (determinant -1), as in Genie
     (Lin & AlQuraishi 2023, section 3.1), whose weights need it. The first residue copies the
-    second and the last real
-    one the residue before it; padding, and chains of fewer than three residues, get the identity.
-    Straight segments give a zero binormal and normal instead of a rotation. Chains are real
-    residues first, padding after them.
+    second and the last real one the residue before it; padding, and chains of fewer than three
+    residues, get the identity. Straight segments give a zero binormal and normal instead of a
+    rotation. Chains are real residues first, padding after them.
     """
     num_batch, num_residues, _ = ca.shape
     identity = torch.eye(3, dtype=ca.dtype, device=ca.device)

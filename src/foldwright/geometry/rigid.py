@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from foldwright.geometry.vectors import without_autocast
+
 
 @dataclass(frozen=True)
 class Rigid:
@@ -34,7 +36,8 @@ class Rigid:
     def compose(self, inner: "Rigid") -> "Rigid":
         """Return the transform that applies `inner` first, then this one."""
         trans = _rotate(self.rots, inner.trans) + self.trans
-        return Rigid(self.rots @ inner.rots, trans)
+        with without_autocast(trans):
+            return Rigid(self.rots @ inner.rots, trans)
 
     def invert(self) -> "Rigid":
         """Return the transform from global to local coordinates."""
