@@ -45,12 +45,13 @@ def test_nothing_spans_a_break(ideal_backbone) -> None:
     assert secondary_structure(both) == 2 * secondary_structure(helix)
 
 
-def test_a_short_gap_separates_too(ideal_backbone) -> None:
-    """Without residue 10 its neighbours are 5.4 Å apart, still inside a helix's distances."""
-    ca = ideal_backbone(21, -57, -47)[:, 1]
-    first, second = ca[:10], ca[11:]
-    both = np.concatenate([first, second])
-    assert secondary_structure(both) == secondary_structure(first) + secondary_structure(second)
+def test_a_small_gap_separates_too(ideal_backbone) -> None:
+    """A strand pulled apart by 0.7 Å would still have a strand's distances across the break."""
+    ca = ideal_backbone(16, -120, 130)[:, 1]
+    ca[8:] += 0.7 * (ca[15] - ca[0]) / np.linalg.norm(ca[15] - ca[0])
+    states = secondary_structure(ca)
+    assert states == secondary_structure(ca[:8]) + secondary_structure(ca[8:])
+    assert states == "CEEEEECCCEEEEECC"
 
 
 def test_a_missing_ca_is_coil_and_separates(ideal_backbone) -> None:
