@@ -23,7 +23,7 @@ from foldwright.evaluation.metrics import METRICS, Metric, average
 from foldwright.evaluation.natural import (
     NATURAL_JSON,
     Histogram,
-    LengthBin,
+    NaturalBin,
     NaturalReference,
     SizeBand,
     Spread,
@@ -91,11 +91,11 @@ def fit_size_band(scores: Sequence[DesignScores]) -> SizeBand:
     return SizeBand(BAND_LENGTHS, low, median, high)
 
 
-def summarise_bin(first: int, last: int, scores: Sequence[DesignScores]) -> LengthBin:
+def summarise_bin(first: int, last: int, scores: Sequence[DesignScores]) -> NaturalBin:
     """Spread of every metric over the chains of a length bin."""
     rows = [score.row() for score in scores if first <= score.length <= last]
     spreads = {metric.key: spread_of(metric, rows) for metric in METRICS}
-    return LengthBin(first, last, len(rows), spreads)
+    return NaturalBin(first, last, len(rows), spreads)
 
 
 def spread_of(metric: Metric, rows: Sequence[dict[str, Value]]) -> Spread:

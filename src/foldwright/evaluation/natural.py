@@ -24,7 +24,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class LengthBin:
+class NaturalBin:
     """Scores of the natural chains with `first` to `last` residues, by the names of `row()`."""
 
     first: int
@@ -85,11 +85,11 @@ class NaturalReference:
     """
 
     provenance: dict[str, str | int]
-    bins: tuple[LengthBin, ...]
+    bins: tuple[NaturalBin, ...]
     size_band: SizeBand
     histograms: dict[str, Histogram]
 
-    def bin_of(self, length: int) -> LengthBin | None:
+    def bin_of(self, length: int) -> NaturalBin | None:
         """Return the bin that holds a length, None beyond the reference."""
         return next((bin for bin in self.bins if bin.first <= length <= bin.last), None)
 
