@@ -5,7 +5,7 @@ The verbs of the command line, imported when first used:
 - `read_structure`, `write_structure`: structure files and their records
 - `prepare_store`: a folder of structure files to a store to train on
 - `fit`: train a task
-- `load_bundled`, `load_weights`: a trained model
+- `load_bundled`, `load_weights`, `load_genie`: a trained model, ours or a Genie checkpoint
 - `design`: new backbones as files
 - `evaluate_folder`, `score_structure`: scores of finished structures
 """
@@ -20,6 +20,7 @@ _HOMES = {
     "evaluate_folder": "foldwright.evaluation.folder:evaluate_folder",
     "fit": "foldwright.training.loop:fit",
     "load_bundled": "foldwright.models.backbone.weights:load_bundled",
+    "load_genie": "foldwright.models.backbone.genie_checkpoint:load_genie",
     "load_weights": "foldwright.models.backbone.weights:load_weights",
     "prepare_store": "foldwright.data.prepare:prepare_store",
     "read_structure": "foldwright.structure.io:read_structure",

@@ -24,9 +24,22 @@ _ALLOWED = {
 }
 _CONFIGURATION = "configuration"
 _MOST_PROBLEMS = 10
+# What a damaged archive or pickle may raise, as the documentation of pickle warns.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    OSError,
+    RuntimeError,
+    EOFError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
-def load_genie(path: Path, *, configuration: Path | None = None) -> BackboneModel:
+def load_genie(path: Path | str, *, configuration: Path | str | None = None) -> BackboneModel:
     """Load a checkpoint of Genie (`scope_l_128`, `scope_l_256`, `swissprot_l_256` or your own).
 
     The file holds weights only, so its settings come from the text file `configuration`, looked
@@ -43,10 +56,18 @@ def load_genie(path: Path, *, configuration: Path | None = None) -> BackboneMode
     Raises:
         InputError: the file is no checkpoint, settings are missing, or tensors do not fit them.
     """
-    settings = read_genie_configuration(configuration or _find_configuration(path))
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(Problem(str(path), "no such checkpoint"))
+    settings = read_genie_configuration(Path(configuration or _find_configuration(path)))
     state = _state_dict(path)
     model = BackboneModel(settings.genie, settings.diffusion)
-    _check_fit(path, state, model.network.state_dict())
+    check_fit(
+        path,
+        state,
+        model.network.state_dict(),
+        advice="the configuration belongs to another checkpoint",
+    )
     model.network.load_state_dict(state)
     return model.eval()
 
@@ -72,9 +93,6 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     wrong = [name for name, value in named.items() if not isinstance(value, Tensor)]
     if wrong:
         raise InputError(Problem(f"{path}: {wrong[0]}", "is not a tensor"))
-    bad = first_non_finite(named)
-    if bad is not None:
-        raise InputError(Problem(str(path), f"holds numbers that are not finite: {bad}"))
     return named
 
 
@@ -88,12 +106,16 @@ def read_restricted(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         pass
-    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InputError(Problem(str(path), f"cannot be read as a checkpoint: {error}")) from error
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            Problem(str(path), "cannot be read as a checkpoint: not the zip archive of torch.save")
+        )
     restricted = SimpleNamespace(__name__="restricted", Unpickler=_RestrictedUnpickler)
     try:
         return torch.load(path, map_location="cpu", pickle_module=restricted, weights_only=False)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise InputError(Problem(str(path), f"cannot be read as a checkpoint: {error}")) from error
 
 
@@ -124,7 +146,13 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return _ALLOWED.get((module_name, global_name), _Inert)
 
 
-def _check_fit(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def check_fit(
+    path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, advice: str
+) -> None:
+    """Raise an InputError unless tensors are finite and have the names and shapes expected."""
+    bad = first_non_finite(found)
+    if bad is not None:
+        raise InputError(Problem(str(path), f"holds numbers that are not finite: {bad}"))
     problems = [Problem(f"{path}: {name}", "is missing") for name in expected if name not in found]
     for name, tensor in found.items():
         if name not in expected:
@@ -135,6 +163,5 @@ def _check_fit(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, T
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         problems = problems[:_MOST_PROBLEMS]
-        advice = "the configuration belongs to another checkpoint"
         counted = f"{more} more tensors do not fit; " if more > 0 else ""
         raise InputError([*problems, Problem(str(path), counted + advice)])

@@ -3,9 +3,10 @@
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from foldwright.models.backbone.config import DiffusionConfig, GenieConfig
+from foldwright.runtime.config import Config, parse_config
 from foldwright.runtime.errors import InputError, Problem
 
 _GENIE_FIELDS: dict[str, tuple[str, type]] = {
@@ -56,6 +57,8 @@ _RUN_KEYS = (
 # What Genie assumes where the file is silent; its own maximum is none.
 _DEFAULT_MAX_LENGTH = 128
 
+_Settings = TypeVar("_Settings", bound=Config)
+
 
 @dataclass(frozen=True)
 class GenieConfiguration:
@@ -86,15 +89,15 @@ def read_genie_configuration(path: Path) -> GenieConfiguration:
         problems.append(Problem(f"{path}: schedule", "expected cosine or linear"))
     if problems:
         raise InputError(problems)
+    genie.setdefault("max_length", _DEFAULT_MAX_LENGTH)
+    networks = _build(GenieConfig, genie, _GENIE_FIELDS, path, problems)
+    processes = _build(DiffusionConfig, diffusion, _DIFFUSION_FIELDS, path, problems)
+    if problems:
+        raise InputError(problems)
     known = {*_GENIE_FIELDS, *_DIFFUSION_FIELDS, _ONLY_DISTANCE, *_RUN_KEYS}
     without_effect += [_unknown(key, known) for key in pairs if key not in known]
-    genie.setdefault("max_length", _DEFAULT_MAX_LENGTH)
-    if not (genie.get("triangle_multiplication", True) or genie.get("triangle_attention", False)):
-        genie["num_pair_layers"] = genie.get("num_pair_layers", 5)
     run = {key: pairs[key] for key in _RUN_KEYS if key in pairs}
-    return GenieConfiguration(
-        GenieConfig(**genie), DiffusionConfig(**diffusion), run, tuple(without_effect)
-    )
+    return GenieConfiguration(networks[0], processes[0], run, tuple(without_effect))
 
 
 def _split_lines(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -108,9 +111,11 @@ def _split_lines(path: Path) -> tuple[dict[str, str], list[str]]:
     skipped: list[str] = []
     for number, line in enumerate(lines, start=1):
         words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
         if len(words) == 2:
             pairs[words[0]] = words[1]
-        elif words and not words[0].startswith("#"):
+        else:
             skipped.append(f"line {number}: {len(words)} words instead of `key value`: {line!r}")
     if not pairs:
         raise InputError(Problem(str(path), "holds no line of the form `key value`"))
@@ -133,6 +138,25 @@ def _convert(
         except ValueError:
             problems.append(Problem(f"{path}: {key}", f"found {text!r}, expected {kind.__name__}"))
     return values
+
+
+def _build(
+    cls: type[_Settings],
+    values: dict[str, Any],
+    fields: dict[str, tuple[str, type]],
+    path: Path,
+    problems: list[Problem],
+) -> list[_Settings]:
+    """The settings, or none and problems by the names that the file uses."""
+    try:
+        return [parse_config(cls, values, str(path))]
+    except InputError as error:
+        names = {field: key for key, (field, _) in fields.items()}
+        for problem in error.problems:
+            field, _, reason = problem.message.partition(": ")
+            known = field in names
+            problems.append(Problem(f"{path}: {names[field]}", reason) if known else problem)
+        return []
 
 
 def _boolean(text: str) -> bool:

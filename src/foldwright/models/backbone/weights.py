@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from foldwright.models.backbone.config import DiffusionConfig, GenieConfig
-from foldwright.models.backbone.genie_checkpoint import load_genie
+from foldwright.models.backbone.genie_checkpoint import check_fit, load_genie
 from foldwright.models.backbone.model import BackboneModel
 from foldwright.runtime.config import Config, parse_config
 from foldwright.runtime.errors import InputError, Problem
@@ -25,8 +25,8 @@ BUNDLED = "backbone-small"
 class WeightCard(Config):
     """What stands in the JSON beside a weight file."""
 
-    format: str = Field(_FORMAT, description="kind of weights")
-    version: int = Field(_VERSION, description="version of this layout")
+    format: str = Field(default=_FORMAT, description="kind of weights")
+    version: int = Field(default=_VERSION, description="version of this layout")
     genie: GenieConfig = Field(description="network")
     diffusion: DiffusionConfig = Field(description="noise process")
     sha256: str = Field(description="checksum of the weight file")
@@ -117,5 +117,8 @@ def _load(path: Path, card: WeightCard) -> BackboneModel:
     except SafetensorError as error:
         raise InputError(Problem(str(path), f"is no safetensors file: {error}")) from error
     model = BackboneModel(card.genie, card.diffusion)
+    check_fit(
+        path, state, model.state_dict(), advice=f"{path.with_suffix('.json').name} is another's"
+    )
     model.load_state_dict(state)
     return model.eval()
