@@ -20,13 +20,17 @@ def sinusoidal_encoding(
     and D = `channels`: the encoding of Genie (Lin & AlQuraishi 2023), in which N is a length or a
     number of diffusion steps. Angles are computed in float64 and rounded once.
     """
-    channel = torch.arange(1, channels + 1, device=value.device, dtype=torch.float64)
-    even = torch.arange(channels, device=value.device) % 2 == 0
+    # MPS has no float64: the angles are computed on the CPU.
+    device = torch.device("cpu") if value.device.type == "mps" else value.device
+    channel = torch.arange(1, channels + 1, device=device, dtype=torch.float64)
+    even = torch.arange(channels, device=device) % 2 == 0
     exponent = torch.where(even, 2 * (channel - 1), 2 * channel) / channels
     angle = (
-        value[..., None].double() * math.pi / torch.pow(torch.as_tensor(period).double(), exponent)
+        value[..., None].to(device).double()
+        * math.pi
+        / torch.pow(torch.as_tensor(period).double(), exponent)
     )
-    return torch.where(even, torch.cos(angle), torch.sin(angle)).to(dtype)
+    return torch.where(even, torch.cos(angle), torch.sin(angle)).to(dtype).to(value.device)
 
 
 def relative_position_one_hot(
