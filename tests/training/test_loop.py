@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,24 +16,15 @@ from foldwright.training.checkpoint import read_checkpoint
 from foldwright.training.config import FitConfig
 from foldwright.training.loop import FitResult, fit
 from foldwright.training.step import NonFiniteError
-from tests.training.toy_tasks import BrokenTask, DropoutTask, LineTask
+from tests.training.processes import start_run
+from tests.training.toy_tasks import BrokenTask, DropoutTask, FatalTask, LineTask, SlowTask
 
 BASE = {"max_steps": 20, "log_every": 4, "validate_every": 5, "device": "cpu", "precision": "fp32"}
 TIMING = ("samples_per_second", "memory_mb")
-HERE = Path(__file__).parent
 
 
 def make_config(**changes: object) -> FitConfig:
     return FitConfig.model_validate({**BASE, **changes})
-
-
-def start(out: Path, kind: str, **changes: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, HERE / "train_toy.py", out, kind, json.dumps({**BASE, **changes})],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
 
 
 def metrics(out: Path) -> list[dict[str, Any]]:
@@ -78,9 +67,9 @@ def test_linear_regression_reaches_the_least_squares_answer(tmp_path: Path) -> N
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     checkpoints = {"every_steps": 10, "keep_last": 2}
-    killed = start(tmp_path, "fatal", checkpoint=checkpoints)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    killed = start_run(FatalTask, make_config(checkpoint=checkpoints), tmp_path)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     assert json.loads((tmp_path / "checkpoints/latest.json").read_text())["step"] == 10
     result = fit(DropoutTask(), make_config(checkpoint=checkpoints), tmp_path)
     assert (result.status, result.step) == ("finished", 20)
@@ -122,17 +111,14 @@ def test_ctrl_c_finishes_the_step_and_restores_the_handlers(tmp_path: Path) -> N
 
 
 def test_sigterm_stops_a_run_with_worker_processes_resumably(tmp_path: Path) -> None:
-    process = start(tmp_path, "slow", max_steps=100000, num_workers=1, log_every=1)
-    try:
-        metrics_file = tmp_path / "metrics.jsonl"
-        while process.poll() is None and not (metrics_file.exists() and metrics(tmp_path)):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        answer = json.loads(process.communicate(timeout=500)[0])
-    finally:
-        process.kill()
+    config = make_config(max_steps=100000, num_workers=1, log_every=1)
+    process = start_run(SlowTask, config, tmp_path)
+    while process.is_alive() and not (tmp_path / "metrics.jsonl").exists():
+        time.sleep(0.02)
+    os.kill(process.pid or 0, signal.SIGTERM)
+    process.join()
+    answer = json.loads((tmp_path / "answer.json").read_text())
     assert answer["status"] == "interrupted"
-    assert process.returncode == 0
     latest = json.loads((tmp_path / "checkpoints/latest.json").read_text())
     assert latest["step"] == answer["step"] < 100000
 

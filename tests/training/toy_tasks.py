@@ -1,6 +1,9 @@
 """Small tasks with known answers, which the tests of the loop train."""
 
 import dataclasses
+import os
+import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,3 +113,32 @@ class BrokenTask(LineTask):
     def __init__(self, bad_sample: int = 13) -> None:
         super().__init__()
         self.points.x[bad_sample, 1] = torch.nan
+
+
+class OddTask(DropoutTask):
+    """Five batches per epoch, the last with two samples: two processes cannot share them evenly."""
+
+    def __init__(self, bad_sample: int | None = None) -> None:
+        super().__init__(batch=5)
+        if bad_sample is not None:
+            self.points.x[bad_sample, 1] = torch.nan
+
+
+class SlowTask(DropoutTask):
+    """Leaves a test the time to send a signal."""
+
+    def loss(self, batch: Points, generator: torch.Generator) -> PointLoss:
+        time.sleep(0.02)
+        return super().loss(batch, generator)
+
+
+class FatalTask(DropoutTask):
+    """Kills its process while it computes the loss of step 13."""
+
+    calls = 0
+
+    def loss(self, batch: Points, generator: torch.Generator) -> PointLoss:
+        self.calls += self.module.training
+        if self.calls == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().loss(batch, generator)

@@ -213,8 +213,6 @@ class _Run:
         recorder.after_save()
 
     def _finish(self, recorder: Recorder, status: Literal["finished"] | Reason) -> FitResult:
-        if self.saved_step is None:
-            self._save(recorder)
         assert self.saved_step == self.state.step
         state, path = self.state, self.archive.path(self.state.step)
         recorder.write_summary(state, status, path, self.trained.num_parameters)
