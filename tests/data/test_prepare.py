@@ -305,5 +305,5 @@ def test_real_files(shared_data: Path, tmp_path: Path) -> None:
         "5pti_A": 58,
     }
     assert [row[2] for row in rejects(tmp_path / "store")] == ["no-protein", "unreadable"]
-    assert store[0].sequence == "TTCCPSIVARSNFNVCRLPGTPEALCATYTGCIIIPGATCPGDYAN"
+    assert store[0].sequence == "TTCCPSIVARSNFNVCRLPGTPEAICATYTGCIIIPGATCPGDYAN"
     assert np.isfinite(store[0].backbone).all()

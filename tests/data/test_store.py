@@ -167,6 +167,23 @@ def test_a_store_is_replaced_but_nothing_else_is(small: Path, tmp_path: Path) ->
     write_store(tmp_path / "empty", new_chain("only"))
 
 
+def test_a_failed_rename_puts_the_old_store_back(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real_rename = folder_bytes(small), Path.rename
+
+    def refuse_the_new_one(self: Path, target: Path) -> Path:
+        if self.name.startswith(".partial") and not self.name.endswith("-old"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real_rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    with pytest.raises(FoldwrightError, match="cannot be written: Input/output error"):
+        write_store(small, new_chain("only"))
+    assert folder_bytes(small) == before
+    assert list(small.parent.iterdir()) == [small]
+
+
 def test_no_chain_no_store(tmp_path: Path) -> None:
     def write_rejects() -> None:
         with StoreWriter(tmp_path / "s", source="") as writer:

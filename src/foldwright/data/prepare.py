@@ -84,7 +84,7 @@ def prepare_store(
         raise InputError(f"workers must be 1 or more, got {workers}")
     writer = StoreWriter(out, source=f"structure files of {folder.name or folder}")
     known_clusters = None if clusters is None else read_clusters(clusters)
-    jobs = _jobs(folder, out.with_name(f"{out.name}.items"), filters)
+    jobs = _jobs(folder, writer.path.with_name(f"{writer.path.name}.items"), filters)
     missing = [job for job in jobs if not is_current(job)]
     _prepare_files(missing, workers, progress)
     with writer, progress("store", len(jobs)) as bar:

@@ -112,7 +112,7 @@ class StoreWriter:
     """
 
     def __init__(self, path: Path | str, *, source: str) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # "." has no name to derive others from
         self._source = source
         _check_target(self.path)
         self._folder = self.path.with_name(f".partial-{secrets.token_hex(6)}-{self.path.name}")
@@ -227,7 +227,8 @@ class StoreWriter:
         if not self._any_backbone:
             (self._folder / array_file("backbone")).unlink()
         info = self._describe()
-        (self._folder / INFO_NAME).write_text(info.model_dump_json(indent=1) + "\n")
+        text = info.model_dump_json(indent=1) + "\n"
+        (self._folder / INFO_NAME).write_text(text, encoding="utf-8")
         for path in self._folder.iterdir():
             _flush(path)
         _flush(self._folder)
@@ -293,7 +294,12 @@ def _rename_folder(complete: Path, target: Path) -> None:
     old = complete.with_name(f"{complete.name}-old")
     if target.exists():
         target.rename(old)
-    complete.rename(target)
+    try:
+        complete.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
     _flush(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
