@@ -230,7 +230,7 @@ class BackboneUpdate(nn.Module):
     def forward(self, s: Float[Tensor, "b n c_s"]) -> Rigid:
         """Predict the transform in the local frame of each residue."""
         with without_autocast(s):
-            vector, trans = self.linear(s).split(3, dim=-1)
+            vector, trans = self.linear(s.to(self.linear.weight.dtype)).split(3, dim=-1)
         quaternion = torch.cat([torch.ones_like(vector[..., :1]), vector], dim=-1)
         quaternion = quaternion / quaternion.norm(dim=-1, keepdim=True)
         return Rigid(quaternion_to_matrix(quaternion), trans)
