@@ -7,6 +7,7 @@ The verbs of the command line, imported when first used:
 - `fit`: train a task
 - `load_bundled`, `load_weights`, `load_genie`: a trained model, ours or a Genie checkpoint
 - `design`: new backbones as files
+- `create_edge_embedder`, `create_flash_ipa`: point attention in linear memory, as a layer
 - `evaluate_folder`, `score_structure`: scores of finished structures
 """
 
@@ -16,6 +17,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "create_edge_embedder": "foldwright.nn.flash_ipa:create_edge_embedder",
+    "create_flash_ipa": "foldwright.nn.flash_ipa:create_flash_ipa",
     "design": "foldwright.models.backbone.sample:design",
     "evaluate_folder": "foldwright.evaluation.folder:evaluate_folder",
     "fit": "foldwright.training.loop:fit",
