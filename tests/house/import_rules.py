@@ -10,7 +10,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("structure",),
     ("nn", "diffusion"),
     ("data", "interop"),
-    ("models.backbone",),
+    ("models.backbone", "models.fold"),
     ("training", "evaluation"),
     ("cli",),
 )

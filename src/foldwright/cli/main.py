@@ -31,6 +31,8 @@ COMMANDS = (
     ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
     ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
     ("evaluate", "foldwright.cli.evaluate:evaluate_command", "Score structures against nature."),
+    ("fold weights convert", "foldwright.cli.fold:convert_weights_command", "Write safetensors."),
+    ("fold weights inspect", "foldwright.cli.fold:inspect_weights_command", "Check parameters."),
     ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
     ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
     ("train export", "foldwright.cli.train:export_command", "Write the weights of a run."),
@@ -40,6 +42,8 @@ COMMANDS = (
 GROUPS = {
     "config": "Settings of training runs.",
     "data": "Fetch, prepare and inspect structures to train on.",
+    "fold": "Predict structures of complexes from sequence.",
+    "fold weights": "Check parameter files of the fold network and convert them.",
     "train": "Train models, and take their weights out of runs.",
 }
 """Words before a command, and their line in the list of commands."""
@@ -62,8 +66,9 @@ def build_app(words: Sequence[str]) -> App:
     )
     groups = {"": app}
     for name, summary in GROUPS.items():
-        groups[name] = App(name=name, help=summary)
-        app.command(groups[name])
+        outer, _, own = name.rpartition(" ")
+        groups[name] = App(name=own, help=summary)
+        groups[outer].command(groups[name])
     for command, place, summary in COMMANDS:
         group, _, name = command.rpartition(" ")
         if list(words[: command.count(" ") + 1]) == command.split():

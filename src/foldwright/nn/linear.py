@@ -31,6 +31,8 @@ class Linear(nn.Linear):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw the weights of the named initialisation."""
+        if self.weight.is_meta:  # no values to set, and drawing them takes seconds per network
+            return
         if self.bias is not None:
             self.bias.fill_(1.0 if self._init == "gating" else 0.0)
         if self._init in ("gating", "final"):

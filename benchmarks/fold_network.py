@@ -1,0 +1,145 @@
+"""CPU seconds and peak memory of the parts of the fold network, with random parameters.
+
+    python benchmarks/fold_network.py --tokens 76
+
+Full width and depth; a trunk pass is timed as a few blocks of each stack and scaled to the released
+depth unless --whole is given. Tokens are one protein chain with one alignment row and four empty
+templates.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from foldwright.models.fold import FoldConfig, inputs_from_arrays
+from foldwright.models.fold.inputs import FoldInputs
+from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.network.trunk import first_previous
+from foldwright.models.fold.weights.load import empty_network
+
+ATOMS_PER_TOKEN = 8
+
+
+def chain_inputs(n: int) -> FoldInputs:
+    """One chain of `n` residues with eight atoms each."""
+    rng = np.random.default_rng(0)
+    real = np.zeros((n, 24), bool)
+    real[:, :ATOMS_PER_TOKEN] = True
+    atoms = n * ATOMS_PER_TOKEN
+    windows = -(-24 * n // 32)
+    flat = np.flatnonzero(real)
+    queries = np.zeros(windows * 32, int)
+    queries[:atoms] = flat
+    query_mask = np.arange(windows * 32) < atoms
+    start = np.clip(32 * np.arange(windows) - 48, 0, max(atoms - 128, 0))
+    keys = start[:, None] + np.arange(128)
+    back = np.zeros(n * 24, int)
+    back[flat] = np.arange(atoms)
+    ids = np.arange(n)
+    one = np.ones(n, int)
+    arrays = {
+        "token_index": ids + 1,
+        "residue_index": ids + 1,
+        "asym_id": one,
+        "entity_id": one,
+        "sym_id": one,
+        "aatype": ids % 20,
+        "seq_mask": one > 0,
+        "msa": (ids % 20)[None],
+        "deletion_matrix": 0 * one[None],
+        "msa_mask": one[None] > 0,
+        "profile": np.eye(31, dtype=np.float32)[ids % 20],
+        "deletion_mean": np.zeros(n, np.float32),
+        "template_aatype": np.zeros((4, n), int),
+        "template_atom_positions": np.zeros((4, n, 24, 3), np.float32),
+        "template_atom_mask": np.zeros((4, n, 24), bool),
+        "ref_pos": rng.normal(size=(n, 24, 3)).astype(np.float32),
+        "ref_mask": real,
+        "ref_element": np.full((n, 24), 6),
+        "ref_charge": np.zeros((n, 24), np.float32),
+        "ref_atom_name_chars": np.full((n, 24, 4), 35),
+        "ref_space_uid": np.repeat(ids, 24).reshape(n, 24),
+        "pred_dense_atom_mask": real,
+    }
+    gathers = {
+        "token_atoms_to_queries": (queries.reshape(-1, 32), query_mask.reshape(-1, 32)),
+        "tokens_to_queries": (queries.reshape(-1, 32) // 24, query_mask.reshape(-1, 32)),
+        "tokens_to_keys": (queries[keys] // 24, query_mask[keys]),
+        "queries_to_keys": (keys, query_mask[keys]),
+        "queries_to_token_atoms": (back.reshape(n, 24), real),
+        "token_atoms_to_pseudo_beta": (24 * ids + 4, one > 0),
+        "tokens_to_polymer_ligand_bonds": (np.zeros((n, 2), int), np.zeros((n, 2), bool)),
+        "tokens_to_ligand_ligand_bonds": (np.zeros((n, 2), int), np.zeros((n, 2), bool)),
+    }
+    for name, (index, mask) in gathers.items():
+        arrays |= {f"{name}:gather_idxs": index, f"{name}:gather_mask": mask}
+    return inputs_from_arrays(arrays, "benchmark")
+
+
+def random_network(config: FoldConfig) -> FoldNetwork:
+    network = empty_network(config).to_empty(device="cpu").requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        torch.nn.init.uniform_(parameter, -0.05, 0.05, generator=generator)
+    return network.eval()
+
+
+def cpu_seconds(run: Callable[[], object], repeats: int) -> float:
+    run()
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def measure(tokens: int, *, whole: bool, repeats: int) -> dict[str, float]:
+    released = FoldConfig()
+    trunk_blocks = released.num_trunk_blocks if whole else 2
+    config = released.model_copy(update={"num_trunk_blocks": trunk_blocks})
+    network, inputs = random_network(config), chain_inputs(tokens)
+    target = network.target_features(inputs)
+    previous = first_previous(target, config.pair_channels, config.single_channels)
+    order = torch.arange(1)
+    found = network.trunk(inputs, target, previous, order)
+    seconds = cpu_seconds(lambda: network.trunk(inputs, target, previous, order), repeats)
+    block = network.trunk.blocks[0]
+    single_block = cpu_seconds(lambda: block(*found, inputs.tokens.mask), repeats)
+    missing = released.num_trunk_blocks - trunk_blocks
+    conditioning = network.diffusion.condition(inputs, target, *found)
+    positions, level = torch.randn(tokens, 24, 3), torch.tensor(10.0)
+    return {
+        "trunk pass": seconds + missing * single_block,
+        "pairformer block": single_block,
+        "denoising call": cpu_seconds(
+            lambda: network.diffusion(inputs, conditioning, positions, level), repeats
+        ),
+        "confidence call": cpu_seconds(
+            lambda: network.confidence(
+                inputs.tokens, inputs.pseudo_beta, positions, target, *found
+            ),
+            repeats,
+        ),
+        "peak memory, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tokens", type=int, default=76)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--whole", action="store_true", help="all 48 trunk blocks")
+    given = parser.parse_args()
+    with torch.no_grad():
+        result = measure(given.tokens, whole=given.whole, repeats=given.repeats)
+    for name, value in result.items():
+        print(f"{name:20s} {value:8.3f}")
+
+
+if __name__ == "__main__":
+    main()

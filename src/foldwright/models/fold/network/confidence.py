@@ -1,0 +1,126 @@
+"""Scores of a predicted structure (Abramson et al. 2024, algorithm 31)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from foldwright.models.fold.config import FoldConfig
+from foldwright.models.fold.features import NUM_DISTANCE_BINS, distance_bins
+from foldwright.models.fold.inputs import Gather, Tokens
+from foldwright.models.fold.network.pairformer import PairformerBlock
+from foldwright.models.fold.network.template import bin_linear
+from foldwright.nn.linear import Linear
+
+NUM_ERROR_BINS = 64
+NUM_LDDT_BINS = 50
+_ROWS_PER_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Scores of one structure: lDDT in percent, errors in Å, probabilities in [0, 1].
+
+    `tm_global` and `tm_interface` are the expected TM terms of every aligned pair, scaled by
+    the size of the whole input and of the pair's two chains.
+    """
+
+    lddt: Float[Tensor, "n 24"]
+    resolved: Float[Tensor, "n 24"]
+    aligned_error: Float[Tensor, "n n"]
+    distance_error: Float[Tensor, "n n"]
+    mean_distance_error: Float[Tensor, ""]
+    tm_global: Float[Tensor, "n n"]
+    tm_interface: Float[Tensor, "n n"]
+
+
+class ConfidenceHead(nn.Module):
+    """Pairformer blocks on the trunk's results and the structure's distances, then scores."""
+
+    def __init__(self, config: FoldConfig) -> None:
+        super().__init__()
+        target, pair, single = config.target_channels, config.pair_channels, config.single_channels
+        self.columns_target = Linear(target, pair, bias=False)
+        self.rows_target = Linear(target, pair, bias=False)
+        self.distances = Linear(NUM_DISTANCE_BINS, pair, bias=False)
+        self.blocks = nn.ModuleList(
+            PairformerBlock(
+                pair, single, pair_heads=config.pair_heads, single_heads=config.single_heads
+            )
+            for _ in range(config.num_confidence_blocks)
+        )
+        self.distance_norm = nn.LayerNorm(pair)
+        self.distance_half_logits = Linear(pair, NUM_ERROR_BINS, bias=False, init="final")
+        self.aligned_norm = nn.LayerNorm(pair)
+        self.aligned_logits = Linear(pair, NUM_ERROR_BINS, bias=False, init="final")
+        self.lddt_norm = nn.LayerNorm(single)
+        self.lddt_logits = Linear(single, 24 * NUM_LDDT_BINS, bias=False, init="final")
+        self.resolved_norm = nn.LayerNorm(single)
+        self.resolved_logits = Linear(single, 24 * 2, bias=False, init="final")
+
+    def forward(
+        self,
+        tokens: Tokens,
+        pseudo_beta: Gather,
+        positions: Float[Tensor, "n 24 3"],
+        target: Float[Tensor, "n f"],
+        pair: Float[Tensor, "n n z"],
+        single: Float[Tensor, "n s"],
+    ) -> Confidence:
+        """Score one structure; padding pairs have zero errors."""
+        real = tokens.pair_mask
+        bins = distance_bins(pseudo_beta.take(positions, dims=2)).where(real, 0)
+        pair = pair + self.columns_target(target)[None] + self.rows_target(target)[:, None]
+        pair = pair + bin_linear(self.distances, bins)
+        for block in self.blocks:
+            pair, single = block(pair, single, tokens.mask)
+        aligned, distance, tm_global, tm_interface = self._pair_scores(pair, tokens)
+        lddt = torch.softmax(
+            self.lddt_logits(self.lddt_norm(single)).unflatten(-1, (24, NUM_LDDT_BINS)), dim=-1
+        )
+        centres = (torch.arange(NUM_LDDT_BINS, device=lddt.device) + 0.5) / NUM_LDDT_BINS
+        resolved = self.resolved_logits(self.resolved_norm(single)).unflatten(-1, (24, 2))
+        return Confidence(
+            lddt=100 * (lddt @ centres.to(lddt.dtype)),
+            resolved=torch.softmax(resolved, dim=-1)[..., 1],
+            aligned_error=aligned * real,
+            distance_error=distance * real,
+            mean_distance_error=(distance * real).sum() / real.sum().clamp(min=1),
+            tm_global=tm_global,
+            tm_interface=tm_interface,
+        )
+
+    def _pair_scores(self, pair: Tensor, tokens: Tokens) -> tuple[Tensor, ...]:
+        """Expected aligned error, distance error and both TM terms, in chunks of rows."""
+        n = len(tokens)
+        centre = 0.25 + 0.5 * torch.arange(NUM_ERROR_BINS, device=pair.device, dtype=pair.dtype)
+        whole = tm_weights(tokens.mask.sum()[None], centre)[0]
+        sizes = chain_pair_sizes(tokens)
+        results = [pair.new_empty(n, n) for _ in range(4)]
+        for start in range(0, n, _ROWS_PER_CHUNK):
+            rows = slice(start, start + _ROWS_PER_CHUNK)
+            half = self.distance_half_logits(self.distance_norm(pair[rows]))
+            other = self.distance_half_logits(self.distance_norm(pair[:, rows])).transpose(0, 1)
+            aligned = torch.softmax(self.aligned_logits(self.aligned_norm(pair[rows])), dim=-1)
+            results[0][rows] = aligned @ centre
+            results[1][rows] = torch.softmax(half + other, dim=-1) @ centre
+            results[2][rows] = aligned @ whole
+            results[3][rows] = (aligned * tm_weights(sizes[rows], centre)).sum(-1)
+        return tuple(results)
+
+
+def chain_pair_sizes(tokens: Tokens) -> Tensor:
+    """Count the real tokens of the two chains of every pair; of the one chain if it is one."""
+    same: Bool[Tensor, "n n"] = tokens.asym_id[:, None] == tokens.asym_id[None]
+    size = (same & tokens.mask[None]).sum(1)
+    return torch.where(same, size[:, None], size[:, None] + size[None])
+
+
+def tm_weights(size: Tensor, error: Float[Tensor, " k"]) -> Float[Tensor, "*batch k"]:
+    """TM term of every error for structures of `size` residues (Zhang & Skolnick 2004).
+
+    Sizes below 19 count as 19, where the scale d0 is still positive.
+    """
+    d0 = 1.24 * (size.clamp(min=19).to(error.dtype) - 15) ** (1 / 3) - 1.8
+    return 1 / (1 + (error / d0[..., None]).square())

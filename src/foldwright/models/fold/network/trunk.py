@@ -1,0 +1,129 @@
+"""One pass through the trunk (Abramson et al. 2024, algorithm 1, lines 1 to 14)."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from foldwright.models.fold.config import FoldConfig
+from foldwright.models.fold.features import (
+    MSA_FEATURES,
+    RELATIVE_CHANNELS,
+    alignment_features,
+    bond_matrix,
+    relative_encoding,
+)
+from foldwright.models.fold.inputs import FoldInputs
+from foldwright.models.fold.network.msa import MSABlock
+from foldwright.models.fold.network.pairformer import PairformerBlock
+from foldwright.models.fold.network.template import TemplateEmbedding
+from foldwright.nn.linear import Linear
+
+_ROWS_PER_CHUNK = 64
+
+
+class Trunk(nn.Module):
+    """Token features and the last pass's results into single and pair representation."""
+
+    def __init__(self, config: FoldConfig) -> None:
+        super().__init__()
+        target, pair, single = config.target_channels, config.pair_channels, config.single_channels
+        self.num_msa_rows = config.num_msa_rows
+        self.rows_single = Linear(target, pair, bias=False)
+        self.columns_single = Linear(target, pair, bias=False)
+        self.previous_pair_norm = nn.LayerNorm(pair)
+        self.previous_pair = Linear(pair, pair, bias=False)
+        self.relative = Linear(RELATIVE_CHANNELS, pair, bias=False)
+        self.bonds = Linear(1, pair, bias=False)
+        self.templates = TemplateEmbedding(
+            pair,
+            config.template_channels,
+            num_heads=config.pair_heads,
+            num_blocks=config.num_template_blocks,
+        )
+        self.msa = Linear(MSA_FEATURES, config.msa_channels, bias=False)
+        self.msa_target = Linear(target, config.msa_channels, bias=False)
+        self.msa_blocks = nn.ModuleList(
+            MSABlock(
+                config.msa_channels,
+                pair,
+                outer_channels=config.outer_channels,
+                msa_heads=config.msa_heads,
+                pair_heads=config.pair_heads,
+            )
+            for _ in range(config.num_msa_blocks)
+        )
+        self.single = Linear(target, single, bias=False)
+        self.previous_single_norm = nn.LayerNorm(single)
+        self.previous_single = Linear(single, single, bias=False)
+        self.blocks = nn.ModuleList(
+            PairformerBlock(
+                pair, single, pair_heads=config.pair_heads, single_heads=config.single_heads
+            )
+            for _ in range(config.num_trunk_blocks)
+        )
+
+    def forward(
+        self,
+        inputs: FoldInputs,
+        target: Float[Tensor, "n f"],
+        previous: tuple[Float[Tensor, "n n z"], Float[Tensor, "n s"]],
+        row_order: Int[Tensor, " m"],
+    ) -> tuple[Float[Tensor, "n n z"], Float[Tensor, "n s"]]:
+        """Return pair and single representation.
+
+        Args:
+            inputs: the input.
+            target: features of every token, see `FoldNetwork.target_features`.
+            previous: pair and single representation of the last pass, zero in the first.
+            row_order: all alignment rows in the order of this pass; the first ones are used.
+        """
+        pair = self._pair_input(inputs, target, previous[0])
+        pair = self._alignment(inputs, target, pair, row_order[: self.num_msa_rows])
+        single = self.single(target) + self.previous_single(self.previous_single_norm(previous[1]))
+        for block in self.blocks:
+            pair, single = block(pair, single, inputs.tokens.mask)
+        return pair, single
+
+    def _pair_input(self, inputs: FoldInputs, target: Tensor, previous: Tensor) -> Tensor:
+        tokens = inputs.tokens
+        pair = self.rows_single(target)[:, None] + self.columns_single(target)[None]
+        bonds = bond_matrix(inputs.bonds, len(tokens), pair.dtype)
+        for start in range(0, len(tokens), _ROWS_PER_CHUNK):
+            rows = slice(start, start + _ROWS_PER_CHUNK)
+            pair[rows] += self.previous_pair(self.previous_pair_norm(previous[rows]))
+            pair[rows] += self.relative(relative_encoding(tokens, rows, pair.dtype))
+            pair[rows] += self.bonds(bonds[rows, :, None])
+        same_chain = tokens.asym_id[:, None] == tokens.asym_id[None]
+        updated: Tensor = pair + self.templates(
+            pair, inputs.templates, same_chain, tokens.pair_mask
+        )
+        return updated
+
+    def _alignment(
+        self, inputs: FoldInputs, target: Tensor, pair: Tensor, chosen: Tensor
+    ) -> Tensor:
+        alignment = inputs.alignment
+        covered = alignment.mask[chosen].any(1)
+        # Rows without a letter change nothing: rows meet in sums weighted by the mask only.
+        chosen = chosen[covered] if bool(covered.any()) else chosen[:1]
+        rows, deletions = alignment.rows[chosen], alignment.deletions[chosen]
+        mask = alignment.mask[chosen]
+        msa = self.msa(alignment_features(rows, deletions, pair.dtype))
+        msa = msa + self.msa_target(target)[None]
+        for block in self.msa_blocks:
+            msa, pair = block(msa, mask, pair, inputs.tokens.pair_mask)
+        return pair
+
+
+def first_previous(
+    target: Float[Tensor, "n f"], pair_channels: int, single_channels: int
+) -> tuple[Float[Tensor, "n n z"], Float[Tensor, "n s"]]:
+    """Return what stands for the results of the pass before the first."""
+    n = len(target)
+    return target.new_zeros(n, n, pair_channels), target.new_zeros(n, single_channels)
+
+
+def shuffled_rows(covered: Tensor, generator: torch.Generator | None) -> Int[Tensor, " s"]:
+    """Return a random order of the rows that are `covered`, the others behind them."""
+    chance = torch.rand(len(covered), generator=generator)
+    return torch.argsort(chance - covered.cpu().float(), stable=True)

@@ -1,0 +1,114 @@
+"""From inputs to structures and scores: passes through the trunk, samples, heads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from foldwright.models.fold.config import FoldSamplerConfig
+from foldwright.models.fold.inputs import FoldInputs
+from foldwright.models.fold.network.confidence import Confidence
+from foldwright.models.fold.network.distogram import contact_probabilities
+from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.network.trunk import first_previous, shuffled_rows
+from foldwright.models.fold.sample import (
+    SampleDraws,
+    noise_levels,
+    sample_positions,
+    seeded_draws,
+)
+from foldwright.runtime.seeds import make_generator
+
+
+@dataclass(frozen=True)
+class FoldDraws:
+    """All random numbers of a prediction: alignment rows of pass i, and those of sample k."""
+
+    row_order: Callable[[int], Int[Tensor, " s"]]
+    sample: Callable[[int], SampleDraws]
+
+
+@dataclass(frozen=True)
+class TrunkResult:
+    """What the trunk says about an input; all samples start from it."""
+
+    target: Float[Tensor, "n f"]
+    pair: Float[Tensor, "n n z"]
+    single: Float[Tensor, "n s"]
+
+
+@dataclass(frozen=True)
+class FoldPrediction:
+    """Sampled structures, Å in 24 slots per token, with scores, and what the trunk found."""
+
+    trunk: TrunkResult
+    positions: tuple[Float[Tensor, "n 24 3"], ...]
+    confidence: tuple[Confidence, ...]
+    distogram: Float[Tensor, "n n 64"]
+    contacts: Float[Tensor, "n n"]
+
+
+def seeded_fold_draws(inputs: FoldInputs, seed: int) -> FoldDraws:
+    """Random numbers of a prediction; sample k has its own, however many are drawn."""
+    device = inputs.tokens.mask.device
+    covered = inputs.alignment.mask.any(1)
+
+    def row_order(index: int) -> Tensor:
+        return shuffled_rows(covered, make_generator(seed, "rows", index)).to(device)
+
+    def sample(index: int) -> SampleDraws:
+        return seeded_draws(inputs.reference.real, make_generator(seed, "sample", index))
+
+    return FoldDraws(row_order, sample)
+
+
+@torch.no_grad()
+def run_trunk(
+    network: FoldNetwork, inputs: FoldInputs, row_orders: list[Int[Tensor, " s"]]
+) -> TrunkResult:
+    """Pass through the trunk once for every row order, each pass fed with the last one's result."""
+    config = network.config
+    target = network.target_features(inputs)
+    pair, single = first_previous(target, config.pair_channels, config.single_channels)
+    for row_order in row_orders:
+        pair, single = network.trunk(inputs, target, (pair, single), row_order)
+    return TrunkResult(target, pair, single)
+
+
+@torch.no_grad()
+def predict(
+    network: FoldNetwork,
+    inputs: FoldInputs,
+    config: FoldSamplerConfig,
+    *,
+    num_samples: int,
+    draws: FoldDraws,
+) -> FoldPrediction:
+    """Predict structures of one input.
+
+    Samples are computed one after another, so that each is the same to the last bit whatever
+    their number.
+    """
+    orders = [draws.row_order(index) for index in range(config.num_recycles + 1)]
+    trunk = run_trunk(network, inputs, orders)
+    parts = (trunk.target, trunk.pair, trunk.single)
+    conditioning = network.diffusion.condition(inputs, *parts)
+    levels = noise_levels(config.steps).to(trunk.pair.device)
+
+    def denoise(positions: Tensor, level: Tensor) -> Tensor:
+        denoised: Tensor = network.diffusion(inputs, conditioning, positions, level)
+        return denoised
+
+    real = inputs.reference.real
+    positions = tuple(
+        sample_positions(denoise, real, levels, draws.sample(index), config)
+        for index in range(num_samples)
+    )
+    scores = tuple(
+        network.confidence(inputs.tokens, inputs.pseudo_beta, one, *parts) for one in positions
+    )
+    logits = network.distogram(trunk.pair)
+    contacts = contact_probabilities(logits, inputs.tokens.pair_mask)
+    return FoldPrediction(trunk, positions, scores, logits, contacts)

@@ -1,0 +1,1 @@
+"""Parameters of the fold network: record files, their layout, checks and conversion."""
