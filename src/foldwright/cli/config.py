@@ -34,7 +34,7 @@ _ADVICE = {
 }
 # What Genie does and its file does not say: every chain in every epoch, of any length, and neither
 # clipping nor a mean of weights.
-_LIKE_GENIE = {
+_LIKE_GENIE: dict[str, dict[str, Any]] = {
     "chains": {"one_per_cluster": False, "min_length": 4},
     "training": {"gradient_clip": None, "ema": {"decay": 0.0}},
 }
