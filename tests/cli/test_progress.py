@@ -39,6 +39,16 @@ def test_lines_every_ten_seconds_with_rate_time_left_and_fields(capsys):
     ]
 
 
+def test_steps_of_an_earlier_run_do_not_enter_the_rate(capsys):
+    clock = Clock()
+    with PlainProgress("train", 1000, clock=clock) as bar:
+        bar.skip(900)
+        clock.now += 10
+        bar.advance(20)
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "train: 920/1000, 2/s, 40 s left"
+
+
 def test_unknown_total_and_slow_steps(capsys):
     clock = Clock()
     with PlainProgress("fetch", 0, clock=clock) as bar:

@@ -272,6 +272,9 @@ def test_learning_rate_and_progress_are_reported(tmp_path: Path) -> None:
         def advance(self, steps: int = 1, **fields: float | str) -> None:
             seen.append({"steps": steps, **fields})
 
+        def skip(self, steps: int) -> None:
+            seen.append({"steps": steps})
+
     config = make_config(max_steps=3, schedule={"warmup_steps": 4})
     fit(LineTask(), config, tmp_path, progress=lambda description, total: Watcher())
     assert [entry["steps"] for entry in seen] == [0, 1, 1, 1]

@@ -51,7 +51,7 @@ class PlainProgress:
         self._description = description
         self._total = total
         self._clock = clock
-        self._done = 0
+        self._done = self._skipped = 0
         self._fields: dict[str, int | float | str] = {}
         self._began = self._written = clock()
 
@@ -78,10 +78,15 @@ class PlainProgress:
         if self._clock() - self._written >= _SECONDS_BETWEEN_LINES:
             self._write("")
 
+    def skip(self, steps: int) -> None:
+        """Count steps of an earlier run, which do not enter the rate."""
+        self._done += steps
+        self._skipped += steps
+
     def _write(self, end: str) -> None:
         self._written = self._clock()
         seconds = self._written - self._began
-        rate = self._done / seconds if seconds > 0 else None
+        rate = (self._done - self._skipped) / seconds if seconds > 0 else None
         parts = [f"{self._done}/{self._total}" if self._total else str(self._done)]
         parts.append(rate_text(rate))
         if end:
@@ -153,6 +158,9 @@ class _Display:
     def advance(self, task: TaskID, steps: int, fields: dict[str, int | float | str]) -> None:
         self._bars.update(task, advance=steps, shown=dict(fields))
 
+    def skip(self, task: TaskID, steps: int) -> None:
+        self._bars.reset(task, completed=steps)
+
     def close(self, task: TaskID) -> None:
         self._open.remove(task)
         if self._open:
@@ -191,3 +199,7 @@ class _BarProgress:
         assert self._task is not None
         self._fields.update(fields)
         self._display.advance(self._task, steps, self._fields)
+
+    def skip(self, steps: int) -> None:
+        assert self._task is not None
+        self._display.skip(self._task, steps)

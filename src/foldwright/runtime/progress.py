@@ -26,6 +26,10 @@ class Progress(Protocol):
         """Report `steps` more steps done, and the newest values of named fields."""
         ...
 
+    def skip(self, steps: int) -> None:
+        """Count steps that an earlier run did; they tell nothing about the speed of this one."""
+        ...
+
 
 ProgressFactory = Callable[[str, int], Progress]
 """Makes a `Progress` from a description and the total number of steps (0: not known)."""
@@ -44,6 +48,9 @@ class _Silent:
         return None
 
     def advance(self, steps: int = 1, **fields: int | float | str) -> None:
+        return None
+
+    def skip(self, steps: int) -> None:
         return None
 
 

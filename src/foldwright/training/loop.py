@@ -142,7 +142,7 @@ class _Run:
         )
         reason: Reason | None = None
         with progress("training", config.max_steps) as bar:
-            bar.advance(state.step)
+            bar.skip(state.step)
             while state.step < config.max_steps and reason is None:
                 recorder.start_step()
                 plan, batches = next(steps)
