@@ -74,7 +74,8 @@ class FoldGolden:
             empty[f"{name}:gather_idxs"] = np.zeros((windows, width), np.int32)
             empty[f"{name}:gather_mask"] = np.zeros((windows, width), bool)
         for name, end in _ATOM_NAMES.items():
-            empty[name] = np.zeros((n, 24, *end), np.float32)
+            kind = np.float32 if name in ("ref_pos", "ref_charge") else np.int32
+            empty[name] = np.zeros((n, 24, *end), kind)
         return inputs_from_arrays({**empty, **given}, "golden")
 
 

@@ -35,7 +35,7 @@ class DiffusionConditioning:
     atoms: AtomContext
     encoder_logits: Float[Tensor, "b w h q k"]
     decoder_logits: Float[Tensor, "b w h q k"]
-    token_logits: tuple[Float[Tensor, "s h n n"], ...] | None
+    token_logits: tuple[Float[Tensor, "blocks heads n n"], ...] | None
 
 
 class DiffusionHead(nn.Module):
