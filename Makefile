@@ -2,8 +2,8 @@
 #   make setup    install          make demo   design four backbones and score them
 #   make test     all tests        make lint   format, lint, types
 #   make bench    benchmarks       make clean  remove what this file made
-# PYTHON=python3.12 chooses the interpreter. On Linux, the smaller CPU build of torch:
-#   make test PIP_TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+# PYTHON=python3.12 chooses the interpreter; PIP_TORCH_ARGS is passed to pip for torch alone, for an
+# index of its CPU builds on Linux for instance, which are smaller than the default ones.
 
 SHELL := /bin/bash
 CANDIDATES := python3.11 python3.12 python3.13 python3
