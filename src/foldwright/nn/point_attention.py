@@ -176,8 +176,10 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention with scale 1; equal widths keep the fused kernels usable."""
     width = max(query.shape[-1], value.shape[-1])
     width = math.ceil(width / _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
-    padded = [functional.pad(part, (0, width - part.shape[-1])) for part in (query, key, value)]
-    return functional.scaled_dot_product_attention(*padded, scale=1.0)
+    query, key, value = (
+        functional.pad(part, (0, width - part.shape[-1])) for part in (query, key, value)
+    )
+    return functional.scaled_dot_product_attention(query, key, value, scale=1.0)
 
 
 def _contract_ranks(attended: Tensor, left: Tensor) -> Tensor:

@@ -138,8 +138,12 @@ class FactorizedTransformLayer(nn.Module):
         c_z, c_hidden = config.c_p, config.c_triangle_multiplication
         updates: dict[str, nn.Module] = {}
         if config.triangle_multiplication:
-            for name, direction in (("tri_mul_out", "outgoing"), ("tri_mul_in", "incoming")):
-                updates[name] = FactorizedTriangleMultiplication(c_z, c_hidden, direction=direction)
+            updates = {
+                "tri_mul_out": FactorizedTriangleMultiplication(
+                    c_z, c_hidden, direction="outgoing"
+                ),
+                "tri_mul_in": FactorizedTriangleMultiplication(c_z, c_hidden, direction="incoming"),
+            }
         self.triangles = nn.ModuleDict(updates)
         self.triangle_mixes = nn.ModuleDict({name: RankMix(config.pair_rank) for name in updates})
         self.dropout = nn.Dropout(config.pair_dropout)
