@@ -9,6 +9,7 @@ The verbs of the command line, imported when first used:
 - `design`: new backbones as files
 - `create_edge_embedder`, `create_flash_ipa`: point attention in linear memory, as a layer
 - `evaluate_folder`, `score_structure`: scores of finished structures
+- `backbone_from_ca`, `frames_from_backbone`, `superpose`, `tm_score`, `lddt`: coordinates
 """
 
 import importlib
@@ -17,17 +18,22 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "backbone_from_ca": "foldwright.geometry.reconstruction:backbone_from_ca",
     "create_edge_embedder": "foldwright.nn.flash_ipa:create_edge_embedder",
     "create_flash_ipa": "foldwright.nn.flash_ipa:create_flash_ipa",
     "design": "foldwright.models.backbone.sample:design",
     "evaluate_folder": "foldwright.evaluation.folder:evaluate_folder",
+    "frames_from_backbone": "foldwright.geometry.backbone_frames:frames_from_backbone",
     "fit": "foldwright.training.loop:fit",
+    "lddt": "foldwright.geometry.scores:lddt",
     "load_bundled": "foldwright.models.backbone.weights:load_bundled",
     "load_genie": "foldwright.models.backbone.genie_checkpoint:load_genie",
     "load_weights": "foldwright.models.backbone.weights:load_weights",
     "prepare_store": "foldwright.data.prepare:prepare_store",
     "read_structure": "foldwright.structure.io:read_structure",
     "score_structure": "foldwright.evaluation.scores:score_structure",
+    "superpose": "foldwright.geometry.superposition:superpose",
+    "tm_score": "foldwright.geometry.scores:tm_score",
     "write_structure": "foldwright.structure.io:write_structure",
 }
 

@@ -96,6 +96,10 @@ class PreparedFile:
     rejects: tuple[RejectedPart, ...]
 
 
+# What a fault of ours raises: it goes on to the parent, with the file that showed it.
+_FAULTS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+
+
 def leave_interrupts_to_the_parent() -> None:
     """Let Ctrl-C, which reaches every process of a terminal, stop the main one only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -109,7 +113,7 @@ def prepare_file(job: FileJob) -> None:
     """
     try:
         prepared = _prepare(job)
-    except Exception as error:
+    except _FAULTS as error:
         error.add_note(f"while preparing {job.path}")
         raise
     _write_item(job, prepared)
