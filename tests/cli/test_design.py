@@ -124,7 +124,7 @@ def test_missing_weights_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_failed_designs_exit_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = _save_model(tmp_path / "broken.safetensors", last_bias=float("inf"))
+    broken = _save_model(tmp_path / "broken.safetensors", last_bias=1e20)
     assert _design(broken, tmp_path / "out", "--steps", "4") == 1
     assert "not finite" in " ".join(capsys.readouterr().out.split())
     assert not list((tmp_path / "out").glob("*.pdb"))

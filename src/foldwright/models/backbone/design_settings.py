@@ -22,7 +22,7 @@ _DEFAULT_OPTIONS: dict[SamplerName, dict[str, float]] = {
     "ddpm": {"noise_scale": 0.6},
     "ddim": {"eta": 0.0},
     "ode": {},
-    "sde": {"noise_scale": 0.6, "churn": 1.0},
+    "sde": {"noise_scale": 0.8, "churn": 1.0},
 }
 _HIGHEST = {"noise_scale": 2.0, "eta": 1.0, "churn": 10.0}
 _INSTEAD = {
@@ -50,7 +50,8 @@ class DesignSettings(Config):
         "sde 200",
     )
     noise_scale: float | None = Field(
-        None, description="noise of ddpm and sde, default 0.6; below 1 is cleaner, less varied"
+        None,
+        description="noise of ddpm and sde, default 0.6 and 0.8; below 1 is cleaner, less varied",
     )
     eta: float | None = Field(
         None, description="noise of ddim, from 0 (none, the default) to 1 (as ddpm)"
