@@ -15,8 +15,11 @@ from tests.models.backbone.chain_stores import make_store
 TINY = {
     "max_length": 32,
     **dict.fromkeys(("c_s", "c_p", "c_position", "c_timestep"), 8),
-    "num_pair_layers": 1, "c_triangle_multiplication": 8, "num_structure_layers": 1,
-    "c_ipa": 4, "num_ipa_heads": 2,
+    "num_pair_layers": 1,
+    "c_triangle_multiplication": 8,
+    "num_structure_layers": 1,
+    "c_ipa": 4,
+    "num_ipa_heads": 2,
 }
 
 
