@@ -137,7 +137,7 @@ def _split_summary(store: ChainStore, name: str) -> SplitSummary:
     members = store.split(name)
     return SplitSummary(
         split=name,
-        chains=len(members),
+        chains=store.info.splits.get(name, 0),
         residues=int(store.lengths[members].sum(dtype=np.int64)),
         clusters=len(np.unique(store.cluster_index[members])),
     )
