@@ -105,7 +105,7 @@ def test_designs_are_complete_and_read_back(tmp_path: Path, coordinate_scale: fl
     assert [row["name"] for row in rows] == [f"design_{i:05d}" for i in range(4)]
     assert {row["n"] for row in rows} == {"1"}
     run = json.loads((tmp_path / "run.json").read_text())
-    assert run["settings"]["noise_scale"] == 0.8
+    assert run["settings"]["noise_scale"] == 0.7
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_other_settings_in_the_same_folder_are_refused(model: HelixModel, tmp_pa
         design(model, _settings(num=1, seed=4, noise_scale=0.5), tmp_path, device=CPU)
     text = str(caught.value)
     assert "seed 3, now it is 4" in text
-    assert "noise_scale 0.8, now it is 0.5" in text
+    assert "noise_scale 0.7, now it is 0.5" in text
     with torch.no_grad():
         next(model.parameters()).add_(0.01)
     with pytest.raises(InputError, match=r"weights_sha256 '\w+', now it is"):
@@ -349,7 +349,7 @@ def test_all_problems_are_reported_at_once(model: HelixModel, tmp_path: Path) ->
         ("ddpm", 1000, {"noise_scale": 0.6}),
         ("ddim", 100, {"eta": 0.0}),
         ("ode", 50, {}),
-        ("sde", 200, {"noise_scale": 0.8, "churn": 1.0}),
+        ("sde", 100, {"noise_scale": 0.7, "churn": 1.0}),
     ],
 )
 def test_open_settings_take_the_samplers_defaults(

@@ -17,12 +17,12 @@ SamplerName = Literal["ddpm", "ddim", "ode", "sde"]
 MIN_LENGTH = 20
 
 # Steps when none are given (None: every training timestep), and the options a sampler reads.
-_DEFAULT_STEPS: dict[SamplerName, int | None] = {"ddpm": None, "ddim": 100, "ode": 50, "sde": 200}
+_DEFAULT_STEPS: dict[SamplerName, int | None] = {"ddpm": None, "ddim": 100, "ode": 50, "sde": 100}
 _DEFAULT_OPTIONS: dict[SamplerName, dict[str, float]] = {
     "ddpm": {"noise_scale": 0.6},
     "ddim": {"eta": 0.0},
     "ode": {},
-    "sde": {"noise_scale": 0.8, "churn": 1.0},
+    "sde": {"noise_scale": 0.7, "churn": 1.0},
 }
 _HIGHEST = {"noise_scale": 2.0, "eta": 1.0, "churn": 10.0}
 _INSTEAD = {
@@ -47,11 +47,11 @@ class DesignSettings(Config):
     steps: int | None = Field(
         None,
         description="sampling steps; default: ddpm all of the training's, ddim 100, ode 50, "
-        "sde 200",
+        "sde 100",
     )
     noise_scale: float | None = Field(
         None,
-        description="noise of ddpm and sde, default 0.6 and 0.8; below 1 is cleaner, less varied",
+        description="noise of ddpm and sde, default 0.6 and 0.7; below 1 is cleaner, less varied",
     )
     eta: float | None = Field(
         None, description="noise of ddim, from 0 (none, the default) to 1 (as ddpm)"
