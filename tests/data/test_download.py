@@ -239,7 +239,7 @@ def test_a_checksum_decides(fault_server, goal: Path):
 @pytest.mark.parametrize(
     ("name", "body"),
     [
-        ("1abc.cif.gz", gzip.compress(b"<!DOCTYPE html><title>Sorry</title>")),
+        ("1abc.cif.gz", gzip.compress(b"<!DOCTYPE html><title>Sorry</title>", mtime=0)),
         ("1abc.cif", b"<html>"),
         ("1abc.bcif", b"<html>"),
         ("1abc.pdb", b"<html>"),

@@ -40,7 +40,7 @@ def test_no_permission(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b" \n\n", "the file is empty"),
-        (gzip.compress(b""), "the file is empty"),
+        (gzip.compress(b"", mtime=0), "the file is empty"),
         (b"a shopping list\nmilk\n", "no ATOM or HETATM lines and no mmCIF data block"),
         (b"HEADER    PLANT PROTEIN\nEND\n", "no ATOM or HETATM lines"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is binary data, but not BinaryCIF"),
@@ -48,7 +48,7 @@ def test_no_permission(tmp_path: Path) -> None:
         (b"\x83\xa7encoder\xa1x\xaadataBlocks\x91", "BinaryCIF data is cut off or damaged"),
         (b"data_1ABC\n#\n_entry.id 1ABC\n", "has no atom_site table"),
         (b"data_1ABC\n_atom_site.id 1\n", "has no column 'Cartn_x'"),
-        (gzip.compress(b"ATOM" * 1000)[:-20], "gzip data is cut off or damaged"),
+        (gzip.compress(b"ATOM" * 1000, mtime=0)[:-20], "gzip data is cut off or damaged"),
         (b"\x1f\x8bnot gzip at all", "gzip data is cut off or damaged"),
     ],
 )
