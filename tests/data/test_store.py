@@ -294,6 +294,12 @@ def test_offsets_that_do_not_fit(small: Path) -> None:
         ChainStore.open(small).verify()
 
 
+def test_splits_that_do_not_fit(small: Path) -> None:
+    edit_info(small, splits={"train": 3, "val": 0, "test": 1})
+    with pytest.raises(InputError, match=r"the splits have .*'val': 1.* expected .*'val': 0"):
+        ChainStore.open(small).verify()
+
+
 @pytest.fixture(scope="module")
 def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 MB: 1,000 chains of 1,000 residues."""

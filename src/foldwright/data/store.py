@@ -164,7 +164,7 @@ class ChainStore:
         return self.path / REJECTS_NAME
 
     def verify(self) -> None:
-        """Read everything: compare checksums, look for NaN in CA and for impossible offsets.
+        """Read everything: compare checksums and counts, look for NaN in CA and wrong offsets.
 
         Raises:
             InputError: all that is wrong.
@@ -181,6 +181,10 @@ class ChainStore:
             problems.append(Problem(str(self.path), message))
         else:
             problems += self._nan_problems()
+        splits = {name: len(self.split(name)) for name in SPLITS}
+        if splits != self.info.splits:
+            message = f"the splits have {splits} chains, expected {self.info.splits}"
+            problems.append(Problem(str(self.path), message))
         if problems:
             raise InputError(problems)
 
