@@ -43,6 +43,7 @@ lint: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/foldwright design --length 64-96 --num 4 --seed 7 --out demo/
 	$(BIN)/foldwright evaluate demo/
+	$(BIN)/foldwright report demo/
 	@echo "the designs, their scores and the report are in $(CURDIR)/demo"
 
 bench: $(STAMP)
