@@ -132,3 +132,12 @@ def test_structure_lists_its_protein_chains(chain: Chain) -> None:
     assert structure.protein_chains == (chain, chain)
     with pytest.raises(InputError, match="has no chains"):
         Structure("none", ())
+
+
+def test_numpy_strings_become_plain_ones(chain: Chain) -> None:
+    named = replace(chain, chain_id=np.str_("B"), sequence=np.str_(chain.sequence))
+    structure = Structure(np.str_("made"), (named,), method=np.str_("NMR"))
+    texts = (named.chain_id, named.sequence, structure.name, structure.method)
+    assert texts == ("B", chain.sequence, "made", "NMR")
+    assert all(type(text) is str for text in texts)
+    assert Structure("made", (chain,)).method is None

@@ -38,7 +38,8 @@ _ATOM_FIELDS = {
 class Chain:
     """One protein or nucleic acid chain, or the ligands that share a chain name.
 
-    Arrays are copied, made read-only and kept as float32, int32 (numbers) or text. Residues stand
+    Arrays are copied, made read-only and kept as float32, int32 (numbers) or text; single texts
+    are plain `str`, also where a numpy string was given. Residues stand
     in file order; the atoms of a residue are contiguous, and every residue has at least one.
     Numbers and insertion codes are the author's.
 
@@ -69,6 +70,7 @@ class Chain:
             array: np.ndarray = np.array(getattr(self, name), dtype=dtype)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
+        _make_plain(self, "chain_id", "kind", "sequence")
         messages = self._shape_problems() or self._content_problems()
         if messages:
             raise InputError([Problem(f"chain {self.chain_id!r}", text) for text in messages])
@@ -208,6 +210,7 @@ class Structure:
     num_models: int = 1
 
     def __post_init__(self) -> None:
+        _make_plain(self, "name", "method")
         if not self.chains:
             raise InputError(f"the structure {self.name!r} has no chains: it needs one at least")
 
@@ -215,3 +218,11 @@ class Structure:
     def protein_chains(self) -> tuple[Chain, ...]:
         """The protein chains, in file order."""
         return tuple(chain for chain in self.chains if chain.kind == "protein")
+
+
+def _make_plain(record: Chain | Structure, *names: str) -> None:
+    """Turn texts of other types into `str`: a numpy string is one, but not to every serialiser."""
+    for name in names:
+        value = getattr(record, name)
+        if value is not None:
+            object.__setattr__(record, name, str(value))

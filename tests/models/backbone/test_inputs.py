@@ -65,3 +65,30 @@ def test_batch_moves_with_its_names() -> None:
     assert isinstance(copy, BackboneBatch)
     assert copy.names == ("a",)
     assert torch.equal(copy.ca, batch.ca)
+
+
+def test_batch_is_pinned_with_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU torch refuses to pin; that each tensor is asked for once can be seen."""
+    asked: list[torch.Tensor] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        asked.append(tensor)
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    batch = collate(walks([3, 5]), ["a", "b"])
+    pinned = torch.utils.data._utils.pin_memory.pin_memory(batch)
+    assert [id(tensor) for tensor in asked] == [id(batch.ca), id(batch.mask)]
+    assert isinstance(pinned, BackboneBatch)
+    assert pinned.names == ("a", "b")
+    assert pinned.ca is not batch.ca
+    assert torch.equal(pinned.ca, batch.ca)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device to pin memory for")
+def test_pinned_batch_is_page_locked() -> None:
+    pinned = collate(walks([3, 5]), ["a", "b"]).pin_memory()
+    assert pinned.ca.is_pinned()
+    assert pinned.mask.is_pinned()
+    assert pinned.to(torch.device("cuda")).ca.is_cuda

@@ -45,6 +45,19 @@ def test_header_facts(tmp_path: Path) -> None:
     assert (bare.name, bare.method, bare.resolution) == ("made", None, None)
 
 
+def test_texts_of_every_format_are_plain(tmp_path: Path) -> None:
+    facts = ["_entry.id 1ABC", "_exptl.method 'X-RAY DIFFRACTION'"]
+    lines = cif_lines([cif_row(), cif_row(id=2, label_seq_id=2, auth_seq_id=2)])
+    as_cif = read_structure(write_lines(tmp_path / "made.cif", [lines[0], *facts, *lines[1:]]))
+    as_pdb = read_pdb(tmp_path, *pdb_residue("ALA", 1, 0.0))
+    assert (as_cif.name, as_cif.method) == ("1ABC", "X-RAY DIFFRACTION")
+    for structure in (as_cif, as_pdb):
+        (chain,) = structure.chains
+        for text in (structure.name, chain.chain_id, chain.kind, chain.sequence):
+            assert type(text) is str
+    assert type(as_cif.method) is str
+
+
 def test_the_content_decides_the_format_not_the_suffix(tmp_path: Path) -> None:
     pdb = pdb_residue("ALA", 1, 0.0)
     assert summary(read_structure(write_lines(tmp_path / "d1asha_", pdb))) == [

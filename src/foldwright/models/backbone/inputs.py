@@ -28,6 +28,13 @@ class BackboneBatch:
             self.names,
         )
 
+    def pin_memory(self) -> "BackboneBatch":
+        """Copy the tensors to page-locked memory, from where a GPU fetches them while it works.
+
+        The loop's data loader calls this for CUDA; it needs a CUDA device.
+        """
+        return BackboneBatch(self.ca.pin_memory(), self.mask.pin_memory(), self.names)
+
 
 def collate(
     chains: Sequence[Float[Tensor, "_ 3"]],

@@ -270,7 +270,8 @@ def _all_values(block: _Block, category: str, column: str) -> str | None:
 def _column_values(block: _Block, category: str, column: str) -> list[str]:
     if category not in block or column not in block[category]:
         return []
-    return [value for value in block[category][column].as_array(str, masked_value="") if value]
+    values = block[category][column].as_array(str, masked_value="").tolist()
+    return [value for value in values if value]
 
 
 def _positive_number(text: str | None) -> float | None:
