@@ -6,11 +6,11 @@ from tests.house.source_tree import Module, imports_of
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("chem", "runtime"),
-    ("geometry",),
+    ("geometry", "sequence"),
     ("structure",),
     ("nn", "diffusion"),
     ("data", "interop"),
-    ("models.backbone", "models.fold"),
+    ("models.backbone", "models.peptide", "models.fold"),
     ("training", "evaluation"),
     ("cli",),
 )

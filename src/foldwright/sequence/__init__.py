@@ -1,0 +1,1 @@
+"""Sequences: the alphabet of residues and FASTA files."""
