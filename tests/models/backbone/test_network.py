@@ -134,7 +134,7 @@ def test_recomputing_the_pair_stack_changes_neither_result_nor_gradients() -> No
 
 
 def test_pair_stack_is_recomputed_for_long_chains_while_training(monkeypatch) -> None:
-    monkeypatch.setattr("foldwright.models.backbone.linear_pairs._CHECKPOINT_ABOVE", 9)
+    monkeypatch.setattr("foldwright.models.backbone.pair_stack._CHECKPOINT_ABOVE", 9)
     net = network()
     calls = []
     net.pair_transform_net.net[0].register_forward_pre_hook(lambda *_: calls.append(1))

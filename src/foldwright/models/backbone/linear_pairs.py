@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from foldwright.geometry.rigid import Rigid
 from foldwright.geometry.vectors import without_autocast
@@ -20,7 +19,6 @@ from foldwright.nn.pair_triangle import (
 )
 
 _DISTANCE_EPS = 1e-10
-_CHECKPOINT_ABOVE = 256
 
 
 class SparsePairFeatureNet(nn.Module):
@@ -111,25 +109,6 @@ class FactorizedPairFeatureNet(nn.Module):
         return FactorizedPair(left, right)
 
 
-class FactorizedTransformNet(nn.Module):
-    """Stack of layers on factors; recomputed in the backward pass as the dense one is."""
-
-    def __init__(self, config: GenieConfig) -> None:
-        super().__init__()
-        self.checkpoint_pairs = config.checkpoint_pairs
-        layers = (FactorizedTransformLayer(config) for _ in range(config.num_pair_layers))
-        self.net = nn.ModuleList(layers)
-
-    def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
-        """Transform the factors; the rank stays."""
-        for layer in self.net:
-            if recompute_pairs(self.checkpoint_pairs, mask.shape[1]):
-                z = checkpoint(layer, z, mask, use_reentrant=False)
-            else:
-                z = layer(z, mask)
-        return z
-
-
 class FactorizedTransformLayer(nn.Module):
     """Triangle multiplications and transition, each added by a learned mix of ranks."""
 
@@ -161,35 +140,17 @@ class FactorizedTransformLayer(nn.Module):
         return FactorizedPair(z.left * real, z.right * real)
 
 
-class SparseTransformNet(nn.Module):
-    """Stack of transitions on the neighbours' vectors."""
+class SparseTransformLayer(nn.Module):
+    """A transition on the neighbours' vectors."""
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
-        self.checkpoint_pairs = config.checkpoint_pairs
-        layers = (
-            ChannelTransition(config.c_p, config.pair_expansion)
-            for _ in range(config.num_pair_layers)
-        )
-        self.net = nn.ModuleList(layers)
+        self.transition = ChannelTransition(config.c_p, config.pair_expansion)
 
     def forward(self, z: SparsePair, mask: Bool[Tensor, "b n"]) -> SparsePair:
         """Transform the vectors; the neighbours stay."""
-        values = z.values
-        for layer in self.net:
-            if recompute_pairs(self.checkpoint_pairs, mask.shape[1]):
-                update = checkpoint(layer, values, use_reentrant=False)
-            else:
-                update = layer(values)
-            values = (values + update) * z.present[..., None]
-        return SparsePair(values, z.index, z.present)
-
-
-def recompute_pairs(setting: bool | str, num_residues: int) -> bool:
-    """Whether a pair layer is recomputed in the backward pass; `auto`: chains over 256 residues."""
-    if not torch.is_grad_enabled():
-        return False
-    return num_residues > _CHECKPOINT_ABOVE if setting == "auto" else bool(setting)
+        real = (z.present & mask[..., None])[..., None]
+        return SparsePair((z.values + self.transition(z.values)) * real, z.index, z.present)
 
 
 def rows_at(

@@ -3,29 +3,18 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from foldwright.geometry.quaternion import quaternion_to_matrix
 from foldwright.geometry.rigid import Rigid
 from foldwright.geometry.vectors import without_autocast
 from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.features import PairFeatureNet, SingleFeatureNet
-from foldwright.models.backbone.linear_pairs import (
-    FactorizedPairFeatureNet,
-    FactorizedTransformNet,
-    SparsePairFeatureNet,
-    SparseTransformNet,
-    recompute_pairs,
-)
-from foldwright.nn.dropout import AxisDropout
+from foldwright.models.backbone.linear_pairs import FactorizedPairFeatureNet, SparsePairFeatureNet
+from foldwright.models.backbone.pair_stack import BackbonePairs, PairTransformNet
 from foldwright.nn.invariant_point_attention import InvariantPointAttention
 from foldwright.nn.linear import Linear
-from foldwright.nn.pair import FactorizedPair, SparsePair
 from foldwright.nn.pair_point_attention import PairPointAttention
-from foldwright.nn.transition import PairTransition, StructureTransition
-from foldwright.nn.triangle import TriangleAttention, TriangleMultiplication
-
-BackbonePairs = Float[Tensor, "b n n c_z"] | FactorizedPair | SparsePair
+from foldwright.nn.transition import StructureTransition
 
 
 class GenieDenoiser(nn.Module):
@@ -45,7 +34,7 @@ class GenieDenoiser(nn.Module):
             num_timesteps=num_timesteps,
         )
         self.pair_feature_net = _pair_feature_net(config)
-        self.pair_transform_net = _pair_transform_net(config) if config.num_pair_layers else None
+        self.pair_transform_net = PairTransformNet(config) if config.num_pair_layers else None
         self.structure_net = StructureNet(config)
 
     def forward(
@@ -89,70 +78,6 @@ def _pair_feature_net(config: GenieConfig) -> nn.Module:
         template=config.template,
         self_conditioning=config.self_conditioning,
     )
-
-
-def _pair_transform_net(config: GenieConfig) -> nn.Module:
-    nets: dict[str, type[nn.Module]] = {
-        "dense": PairTransformNet,
-        "factorized": FactorizedTransformNet,
-        "sparse": SparseTransformNet,
-    }
-    return nets[config.pair](config)
-
-
-class PairTransformNet(nn.Module):
-    """Stack of pair layers, masked after each."""
-
-    def __init__(self, config: GenieConfig) -> None:
-        super().__init__()
-        self.checkpoint_pairs = config.checkpoint_pairs
-        self.net = nn.ModuleList(PairTransformLayer(config) for _ in range(config.num_pair_layers))
-
-    def forward(
-        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n"]
-    ) -> Float[Tensor, "b n n c"]:
-        """Transform the pair representation."""
-        pair_mask = mask[:, :, None] & mask[:, None]
-        for layer in self.net:
-            if recompute_pairs(self.checkpoint_pairs, z.shape[1]):
-                z = checkpoint(layer, z, pair_mask, use_reentrant=False)
-            else:
-                z = layer(z, pair_mask)
-        return z
-
-
-class PairTransformLayer(nn.Module):
-    """Triangle updates and transition with residuals and row or column dropout."""
-
-    def __init__(self, config: GenieConfig) -> None:
-        super().__init__()
-        c_z = config.c_p
-        if config.triangle_multiplication:
-            c_hidden = config.c_triangle_multiplication
-            self.tri_mul_out = TriangleMultiplication(c_z, c_hidden, direction="outgoing")
-            self.tri_mul_in = TriangleMultiplication(c_z, c_hidden, direction="incoming")
-        if config.triangle_attention:
-            c_head, heads = config.c_triangle_attention, config.num_triangle_heads
-            self.tri_att_start = TriangleAttention(c_z, c_head, num_heads=heads, node="starting")
-            self.tri_att_end = TriangleAttention(c_z, c_head, num_heads=heads, node="ending")
-        self.row_dropout = AxisDropout(config.pair_dropout, shared_dim=1)
-        self.column_dropout = AxisDropout(config.pair_dropout, shared_dim=2)
-        self.pair_transition = PairTransition(c_z, config.pair_expansion)
-        self._multiplies = config.triangle_multiplication
-        self._attends = config.triangle_attention
-
-    def forward(
-        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n n"]
-    ) -> Float[Tensor, "b n n c"]:
-        """Apply the updates in the order of Genie."""
-        if self._multiplies:
-            z = z + self.row_dropout(self.tri_mul_out(z, mask))
-            z = z + self.row_dropout(self.tri_mul_in(z, mask))
-        if self._attends:
-            z = z + self.row_dropout(self.tri_att_start(z, mask))
-            z = z + self.column_dropout(self.tri_att_end(z, mask))
-        z = z + self.pair_transition(z, mask)
-        return z * mask[..., None]
 
 
 class StructureNet(nn.Module):

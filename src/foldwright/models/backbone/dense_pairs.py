@@ -1,0 +1,44 @@
+"""One layer of the dense pair track, as in Genie."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from foldwright.models.backbone.config import GenieConfig
+from foldwright.nn.dropout import AxisDropout
+from foldwright.nn.transition import PairTransition
+from foldwright.nn.triangle import TriangleAttention, TriangleMultiplication
+
+
+class PairTransformLayer(nn.Module):
+    """Triangle updates and transition with residuals and row or column dropout."""
+
+    def __init__(self, config: GenieConfig) -> None:
+        super().__init__()
+        c_z = config.c_p
+        if config.triangle_multiplication:
+            c_hidden = config.c_triangle_multiplication
+            self.tri_mul_out = TriangleMultiplication(c_z, c_hidden, direction="outgoing")
+            self.tri_mul_in = TriangleMultiplication(c_z, c_hidden, direction="incoming")
+        if config.triangle_attention:
+            c_head, heads = config.c_triangle_attention, config.num_triangle_heads
+            self.tri_att_start = TriangleAttention(c_z, c_head, num_heads=heads, node="starting")
+            self.tri_att_end = TriangleAttention(c_z, c_head, num_heads=heads, node="ending")
+        self.row_dropout = AxisDropout(config.pair_dropout, shared_dim=1)
+        self.column_dropout = AxisDropout(config.pair_dropout, shared_dim=2)
+        self.pair_transition = PairTransition(c_z, config.pair_expansion)
+        self._multiplies = config.triangle_multiplication
+        self._attends = config.triangle_attention
+
+    def forward(
+        self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n"]
+    ) -> Float[Tensor, "b n n c"]:
+        """Apply the updates in the order of Genie."""
+        real = mask[:, :, None] & mask[:, None]
+        if self._multiplies:
+            z = z + self.row_dropout(self.tri_mul_out(z, real))
+            z = z + self.row_dropout(self.tri_mul_in(z, real))
+        if self._attends:
+            z = z + self.row_dropout(self.tri_att_start(z, real))
+            z = z + self.column_dropout(self.tri_att_end(z, real))
+        z = z + self.pair_transition(z, real)
+        return z * real[..., None]
