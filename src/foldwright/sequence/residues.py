@@ -39,7 +39,7 @@ def decode_sequence(
         InputError: a token is none of 0 to 19.
     """
     tokens = np.asarray(indices, dtype=np.int64)
-    if tokens.size and not (0 <= tokens.min() and tokens.max() < len(RESIDUES)):
+    if tokens.size and not (tokens.min() >= 0 and tokens.max() < len(RESIDUES)):
         raise InputError(
             f"tokens of residues are 0 to {len(RESIDUES) - 1}: found {tokens.min()} to "
             f"{tokens.max()}"
