@@ -81,9 +81,9 @@ def test_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["import-legacy", "absent", "--out", "store"], "is no folder"),
         (
             ["prepare", "absent", "--out", "s", "--split-at-breaks", "--max-breaks", "1"],
-            "max_breaks",
+            "leave --max-breaks out, or do not split",
         ),
-        (["prepare", "absent", "--out", "s", "--max-coil", "2"], "max_coil"),
+        (["prepare", "absent", "--out", "s", "--max-coil", "2"], "--max-coil: found '2'"),
     ],
 )
 def test_bad_input_ends_with_two(

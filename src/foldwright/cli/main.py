@@ -28,6 +28,11 @@ COMMANDS = (
     ("data import-legacy", "foldwright.cli.data:import_legacy_command", "Import Genie data sets."),
     ("data inspect", "foldwright.cli.data:inspect_command", "Show what a store holds."),
     ("data prepare", "foldwright.cli.data:prepare_command", "Turn structure files into a store."),
+    (
+        "data prepare-peptides",
+        "foldwright.cli.prepare_peptides:prepare_peptides_command",
+        "Turn a table of peptides into a store.",
+    ),
     ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
     ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
     ("evaluate", "foldwright.cli.evaluate:evaluate_command", "Score structures against nature."),
@@ -99,11 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = build_app(words)(
             words,
-            error_console=messages_console(),
             exit_on_error=False,
+            print_error=False,
             result_action="return_value",
         )
-    except CycloptsError:  # printed by cyclopts with the usage
+    except CycloptsError as error:
+        # Imported here, since --help is faster without pydantic.
+        from foldwright.cli.usage_errors import usage_problems
+
+        _print_problems(usage_problems(error))
         return BAD_INPUT
     except InputError as error:
         _print_problems(error.problems)

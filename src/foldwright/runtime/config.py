@@ -123,17 +123,23 @@ def _problem(
     key = ".".join(map(str, location))
     word = next((words[k] for k in words if f"{key}.".startswith(f"{k}.")), None)
     place = f"override {word!r}" if word else source
-    kind, given = detail["type"], detail["input"]
+    kind = detail["type"]
     if kind == "extra_forbidden":
         return Problem(place, f"unknown key {key}{_suggestion(cls, location)}")
     if kind == "missing":
         return Problem(place, f"{key} is missing: {_field_help(cls, location)}")
+    reason = value_complaint(detail)
+    return Problem(place, f"{key}: {reason}" if key else reason)
+
+
+def value_complaint(detail: Mapping[str, Any]) -> str:
+    """Return in words what one detail of a pydantic error says about a value."""
     reason = str(detail["msg"])
-    if kind == "value_error":
-        reason = reason.removeprefix("Value error, ")
-        return Problem(place, f"{key}: {reason}" if key else reason)
-    expected = reason.removeprefix("Input should be ")
-    return Problem(place, f"{key}: found {given!r}, expected {expected}")
+    if detail["type"] == "value_error":
+        return reason.removeprefix("Value error, ")
+    # "a valid number" says it all; the second half of this message says the same again.
+    expected = reason.removeprefix("Input should be ").partition(", unable to parse")[0]
+    return f"found {detail['input']!r}, expected {expected}"
 
 
 def _suggestion(cls: type[Config], location: tuple[int | str, ...]) -> str:
