@@ -100,6 +100,27 @@ def test_karras_sigmas_are_even_in_the_seventh_root() -> None:
     torch.testing.assert_close(roots.diff(), ((ends[1] - ends[0]) / 49).expand(49))
 
 
+def test_sqrt_alpha_bars_have_the_closed_form() -> None:
+    bars = build_schedule("sqrt", 1000).alpha_bars
+    expected = [1 - math.sqrt(t / 1000 + 1e-4) for t in range(1000)]
+    torch.testing.assert_close(bars, torch.tensor(expected, dtype=torch.float64), rtol=1e-9, atol=0)
+
+
+def test_tanh_is_the_cosine_with_ten_times_the_noise() -> None:
+    sigma = {}
+    for name in ("tanh", "cosine"):
+        bars = build_schedule(name, 200).alpha_bars  # type: ignore[arg-type]
+        sigma[name] = ((1 - bars) / bars).sqrt()
+    torch.testing.assert_close(sigma["tanh"], 10 * sigma["cosine"], rtol=1e-8, atol=0)
+
+
+def test_structdiff_sqrt_keeps_as_much_signal_as_the_original() -> None:
+    """Alpha-bars measured on the original code, at two digits."""
+    bars = build_schedule("structdiff_sqrt", 1000).alpha_bars
+    for timestep, share in ((100, 0.65), (250, 0.19), (500, 0.009), (999, 1.5e-6)):
+        assert float(bars[timestep]) == pytest.approx(share, rel=0.06)
+
+
 def test_one_timestep_is_a_chain() -> None:
     torch.testing.assert_close(cosine_betas(1), torch.tensor([0.5]).double())
     assert GaussianProcess(build_schedule("cosine", 1)).alpha_bar(torch.tensor([CLEAN])) == 1.0

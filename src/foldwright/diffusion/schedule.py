@@ -15,7 +15,7 @@ from torch import Tensor
 
 from foldwright.runtime.errors import InputError
 
-ScheduleName = Literal["cosine", "linear", "karras"]
+ScheduleName = Literal["cosine", "linear", "karras", "sqrt", "tanh", "structdiff_sqrt"]
 
 MAX_BETA = 0.999
 LINEAR_FIRST_BETA = 1e-4
@@ -23,6 +23,10 @@ LINEAR_LAST_BETA = 0.02
 KARRAS_SIGMA_MIN = 0.008
 KARRAS_SIGMA_MAX = 8.0
 KARRAS_POWER = 7.0
+SQRT_OFFSET = 1e-4
+TANH_SHIFT = 10.0
+STRUCTDIFF_FIRST_BETA = 1e-4
+STRUCTDIFF_LAST_BETA = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +82,59 @@ def karras_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
     _require_positive(num_timesteps)
     lowest, highest = (s ** (1 / KARRAS_POWER) for s in (KARRAS_SIGMA_MIN, KARRAS_SIGMA_MAX))
     grid = torch.linspace(lowest, highest, num_timesteps, dtype=torch.float64) ** KARRAS_POWER
-    alpha_bars = torch.cat([torch.ones(1, dtype=torch.float64), 1.0 / (1.0 + grid**2)])
-    return 1.0 - alpha_bars[1:] / alpha_bars[:-1]
+    return _betas_of(1.0 / (1.0 + grid**2))
+
+
+def sqrt_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
+    """Betas whose alpha-bar is `1 - sqrt(t/T + 1e-4)` for t = 0 .. T-1.
+
+    Noise comes fast at first: embeddings of letters stay readable under much of it. Li et al. 2022
+    (Diffusion-LM), appendix A.
+    """
+    _require_positive(num_timesteps)
+    grid = torch.arange(num_timesteps, dtype=torch.float64) / num_timesteps
+    return _betas_of(1.0 - (grid + SQRT_OFFSET).sqrt())
+
+
+def tanh_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
+    """Betas whose noise-to-signal ratio is `10 tan(pi/2 * (t+1)/(T+1))`, ten times the cosine's.
+
+    DiMA calls it tanh(10). Meshchaninov et al. 2025, section 3; the shift is that of Hoogeboom et
+    al. 2023, equation 9.
+    """
+    _require_positive(num_timesteps)
+    grid = torch.arange(1, num_timesteps + 1, dtype=torch.float64) / (num_timesteps + 1)
+    return _betas_of(1.0 / (1.0 + (TANH_SHIFT * torch.tan(math.pi / 2 * grid)) ** 2))
+
+
+def structdiff_sqrt_betas(num_timesteps: int) -> Float64[Tensor, "t"]:
+    """Betas that StructDiff calls `sqrt`: their squares rise evenly from 1e-8 to 4e-4.
+
+    The root is taken of the betas' squares, not of the alpha-bars as in `sqrt_betas`.
+    """
+    _require_positive(num_timesteps)
+    ends = STRUCTDIFF_FIRST_BETA**2, STRUCTDIFF_LAST_BETA**2
+    return torch.linspace(*ends, num_timesteps, dtype=torch.float64).sqrt()
 
 
 _BETAS: dict[str, Callable[[int], Tensor]] = {
     "cosine": cosine_betas,
     "linear": linear_betas,
     "karras": karras_betas,
+    "sqrt": sqrt_betas,
+    "tanh": tanh_betas,
+    "structdiff_sqrt": structdiff_sqrt_betas,
 }
 
 
 def build_schedule(name: ScheduleName, num_timesteps: int) -> Schedule:
     """Make the schedule a configuration names."""
     return Schedule(_BETAS[name](num_timesteps))
+
+
+def _betas_of(alpha_bars: Float64[Tensor, "t"]) -> Float64[Tensor, "t"]:
+    whole = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bars])
+    return 1.0 - whole[1:] / whole[:-1]
 
 
 def _require_positive(num_timesteps: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from foldwright.diffusion.denoise import Denoise
 from foldwright.diffusion.noise import ItemNoise
 from foldwright.diffusion.process import GaussianProcess
-from foldwright.diffusion.samplers import ddim, ddpm, ode, sde
+from foldwright.diffusion.samplers import ddim, ddpm, dpm_solver, ode, sde
 from foldwright.diffusion.time_grid import build_grid
 
 Run = Callable[[Denoise, GaussianProcess, Tensor, Tensor, ItemNoise], Tensor]
@@ -21,6 +21,8 @@ RUNS: dict[str, Run] = {
     "ddim": lambda d, p, x, t, n: ddim.sample(d, p, x, timesteps=t, noise=n),
     "ddim_eta_1": lambda d, p, x, t, n: ddim.sample(d, p, x, timesteps=t, noise=n, eta=1.0),
     "ode": lambda d, p, x, t, n: ode.sample(d, p, x, timesteps=t),
+    "dpm": lambda d, p, x, t, n: dpm_solver.sample(d, p, x, timesteps=t),
+    "dpm_order_3": lambda d, p, x, t, n: dpm_solver.sample(d, p, x, timesteps=t, order=3),
     "sde": lambda d, p, x, t, n: sde.sample(d, p, x, timesteps=t, noise=n),
     "sde_churn_half": lambda d, p, x, t, n: sde.sample(d, p, x, timesteps=t, noise=n, churn=0.5),
     "sde_no_churn": lambda d, p, x, t, n: sde.sample(d, p, x, timesteps=t, noise=n, churn=0.0),
@@ -33,6 +35,9 @@ CASES = [
     ("ddim_eta_1", 200, 0.05),
     ("ode", 50, 0.02),
     ("ode", 20, 0.08),
+    ("dpm", 50, 0.02),
+    ("dpm", 20, 0.08),
+    ("dpm_order_3", 20, 0.05),
     ("sde", 50, 0.03),
     ("sde", 20, 0.07),
     ("sde_churn_half", 50, 0.03),
@@ -58,9 +63,11 @@ def test_mean_and_spread_return(gaussian: Any, name: str, num_steps: int, tolera
     assert bool(((ratio - 1).abs() < tolerance + 0.022).all()), ratio
 
 
-@pytest.mark.parametrize(("name", "order"), [("ode", 2.0), ("ddim", 1.0), ("sde_no_churn", 2.0)])
-def test_order_of_convergence(gaussian: Any, name: str, order: float) -> None:
-    """Against the exact flow, which keeps (x / sqrt(abar) - mean) / sqrt(s^2 + sigma^2)."""
+def _convergence(gaussian: Any, name: str) -> tuple[list[float], Tensor]:
+    """Errors at 50, 100 and 200 steps and the orders between them.
+
+    Against the exact flow, which keeps (x / sqrt(abar) - mean) / sqrt(s^2 + sigma^2).
+    """
     process = gaussian.process(100_000)
     means, spreads = gaussian.means, gaussian.spreads
     x_init = torch.tensor([[[0.8, 0.8, 0.8]]], dtype=torch.float64)
@@ -73,8 +80,21 @@ def test_order_of_convergence(gaussian: Any, name: str, order: float) -> None:
         noise = gaussian.noise((1,), (1,))
         result = RUNS[name](gaussian.denoiser(process), process, x_init, grid, noise)[0, 0]
         errors.append(float(((result - exact) / spreads).abs().max()))
-    measured = torch.tensor(errors).log2().diff().neg()
+    return errors, torch.tensor(errors).log2().diff().neg()
+
+
+@pytest.mark.parametrize(
+    ("name", "order"), [("ode", 2.0), ("ddim", 1.0), ("dpm", 2.0), ("sde_no_churn", 2.0)]
+)
+def test_order_of_convergence(gaussian: Any, name: str, order: float) -> None:
+    errors, measured = _convergence(gaussian, name)
     assert bool(((measured - order).abs() < 0.25).all()), (errors, measured)
+
+
+def test_third_order_converges_faster(gaussian: Any) -> None:
+    errors, measured = _convergence(gaussian, "dpm_order_3")
+    assert bool((measured > 2.75).all()), (errors, measured)
+    assert errors[0] < 0.1 * _convergence(gaussian, "dpm")[0][0]
 
 
 @pytest.mark.parametrize("run", [ddpm.sample, sde.sample])

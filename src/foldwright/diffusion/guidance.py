@@ -1,0 +1,93 @@
+"""Classifier-free guidance and self-conditioning, as wrappers between a sampler and a network."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from foldwright.diffusion.denoise import Denoise
+from foldwright.diffusion.process import GaussianProcess, Prediction
+
+GuidanceSchedule = Literal["constant", "linear", "cosine"]
+
+ConditionalDenoise = Callable[[Tensor, Tensor, Tensor, Tensor | None], Prediction]
+"""`denoise(x (b, *d), timestep (b,), conditioned (b,) bool, previous_x0 or None)`.
+
+Items whose `conditioned` is False are seen with the null condition. More items than one batch has
+may come at once: the batch, and then the batch again.
+"""
+
+SelfConditionedDenoise = Callable[[Tensor, Tensor, Tensor | None], Prediction]
+"""`denoise(x (b, *d), timestep (b,), previous_x0 (b, *d) or None)`."""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How far past the conditional estimate to go, over time.
+
+    `scale` 1 is the conditional network, 0 the unconditional one, more exaggerates the condition.
+    `constant` holds the scale; `linear` and `cosine` begin at 1 in pure noise and reach it with the
+    last noise, so that variety is decided before the push sets in.
+    """
+
+    scale: float
+    schedule: GuidanceSchedule = "constant"
+
+    def at(self, timestep: int, num_timesteps: int) -> float:
+        """Scale at one timestep."""
+        if self.schedule == "constant" or num_timesteps == 1:
+            return self.scale
+        share = 1.0 - timestep / (num_timesteps - 1)
+        if self.schedule == "cosine":
+            share = 0.5 * (1.0 - math.cos(math.pi * share))
+        return 1.0 + (self.scale - 1.0) * share
+
+
+def with_guidance(
+    denoise: ConditionalDenoise, process: GaussianProcess, guidance: Guidance
+) -> SelfConditionedDenoise:
+    """Combine conditional and unconditional estimates, `uncond + scale (cond - uncond)`.
+
+    Both come from one call with twice the items. Where the scale is 1 only the conditional network
+    is asked, and its answer is returned as it is; where it is 0 only the unconditional one. The
+    combination is of clean estimates, which at one timestep is the same as of noise estimates. Ho
+    and Salimans 2022, equation 6, with scale = 1 + w.
+    """
+
+    def guided(
+        x: Float[Tensor, "b *d"], timestep: Int64[Tensor, "b"], previous: Tensor | None
+    ) -> Prediction:
+        scale = guidance.at(int(timestep[0]), process.num_timesteps)
+        everyone = torch.ones_like(timestep, dtype=torch.bool)
+        if scale in (0.0, 1.0):
+            return denoise(x, timestep, everyone if scale else ~everyone, previous)
+        both = denoise(
+            torch.cat([x, x]),
+            torch.cat([timestep, timestep]),
+            torch.cat([everyone, ~everyone]),
+            None if previous is None else torch.cat([previous, previous]),
+        )
+        conditional, unconditional = both.x0.chunk(2)
+        x0 = unconditional + scale * (conditional - unconditional)
+        return Prediction(x0, process.epsilon_from_x0(x, x0, timestep))
+
+    return guided
+
+
+def with_self_conditioning(denoise: SelfConditionedDenoise) -> Denoise:
+    """Hand each clean estimate to the next call; the first one gets none.
+
+    The result remembers one sampling run: make a new one for each. Chen et al. 2023, algorithm 2.
+    """
+    remembered: list[Tensor] = []
+
+    def conditioned(x: Float[Tensor, "b *d"], timestep: Int64[Tensor, "b"]) -> Prediction:
+        prediction = denoise(x, timestep, remembered[-1] if remembered else None)
+        remembered[:] = [prediction.x0]
+        return prediction
+
+    return conditioned
