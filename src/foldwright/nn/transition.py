@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from foldwright.nn.chunked_transition import chunked_transition
 from foldwright.nn.linear import Linear
-from foldwright.nn.row_chunks import ChunkedTransition, chunks_help
+from foldwright.nn.row_chunks import chunks_help
 
 
 class PairTransition(nn.Module):
@@ -26,9 +27,8 @@ class PairTransition(nn.Module):
         """Compute the masked update of every pair."""
         if chunks_help(z):
             modules = (self.layer_norm, self.linear_1, self.linear_2)
-            weights = [part for module in modules for part in (module.weight, module.bias)]
-            out: Tensor = ChunkedTransition.apply(z, mask, *weights)
-            return out
+            weights = tuple(part for module in modules for part in (module.weight, module.bias))
+            return chunked_transition(z, mask, weights)
         return self.reference(z, mask)
 
     def reference(

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from foldwright.nn.chunked_triangle import TriangleWeights, chunked_triangle
 from foldwright.nn.linear import Linear
-from foldwright.nn.row_chunks import ChunkedTriangle, chunks_help
+from foldwright.nn.row_chunks import chunks_help
 
 TriangleDirection = Literal["outgoing", "incoming"]
 
@@ -37,9 +38,7 @@ class TriangleMultiplication(nn.Module):
     ) -> Float[Tensor, "b n n c"]:
         """Compute the update of every pair."""
         if chunks_help(z):
-            outgoing = self.direction == "outgoing"
-            update: Tensor = ChunkedTriangle.apply(z, mask, outgoing, *self._stacked())
-            return update
+            return chunked_triangle(z, mask, self._weights(), outgoing=self.direction == "outgoing")
         return self.reference(z, mask)
 
     def reference(
@@ -55,15 +54,15 @@ class TriangleMultiplication(nn.Module):
         out: Tensor = self.linear_z(self.layer_norm_out(x)) * gate
         return out
 
-    def _stacked(self) -> list[Tensor]:
-        """Weights in the order of `ChunkedTriangle`, the projections of z in one matrix."""
+    def _weights(self) -> TriangleWeights:
+        """Parameters with the four projections of z in one matrix."""
         linears = (self.linear_a_p, self.linear_b_p, self.linear_a_g, self.linear_b_g)
         modules = (self.linear_g, self.linear_z, self.layer_norm_in, self.layer_norm_out)
-        return [
+        return TriangleWeights(
             torch.cat([linear.weight for linear in linears]),
             torch.cat([linear.bias for linear in linears]),
             *(part for module in modules for part in (module.weight, module.bias)),
-        ]
+        )
 
     def _contract(self, a: Tensor, b: Tensor) -> Tensor:
         if self.direction == "outgoing":
