@@ -1,0 +1,163 @@
+"""`foldwright train classifier`: the judge of activities, trained and measured."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from cyclopts import Parameter
+from pydantic import Field
+
+from foldwright.cli.exit_codes import DONE, STOPPED
+from foldwright.cli.output import emit
+from foldwright.cli.progress import terminal_progress
+from foldwright.data.peptide_store import PeptideStore
+from foldwright.evaluation.peptides.ranking import measure_judge
+from foldwright.models.peptide.classifier import (
+    ActivityClassifier,
+    ClassifierConfig,
+    LabelQuality,
+    save_classifier,
+)
+from foldwright.models.peptide.classifier_task import (
+    ClassifierDataConfig,
+    ClassifierTask,
+    learnable_labels,
+)
+from foldwright.runtime.config import Config, dump_config, load_config
+from foldwright.runtime.files import write_atomic
+from foldwright.runtime.seeds import derive_seed
+from foldwright.training.archive import CheckpointArchive
+from foldwright.training.config import FitConfig
+from foldwright.training.loop import FitResult, fit
+
+WEIGHTS_NAME = "classifier.safetensors"
+_CONFIG_NAME = "config.yaml"
+
+
+class ClassifierExperiment(Config):
+    """Settings of one training run of the activity classifier."""
+
+    store: Path = Field(description="folder that `foldwright data prepare-peptides` wrote")
+    network: ClassifierConfig = Field(default=ClassifierConfig(), description="sizes")
+    data: ClassifierDataConfig = Field(
+        default=ClassifierDataConfig(), description="which peptides and labels"
+    )
+    training: FitConfig = Field(description="steps, optimiser, checkpoints")
+
+
+def classifier_command(
+    config: Path,
+    *overrides: str,
+    out: Path,
+    resume_from: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Train the classifier that judges the activity of peptides; run it again to go on.
+
+    It learns from the split train of the store. When the run has finished, thresholds are chosen
+    on the split val, everything is measured on the split test, and `classifier.safetensors` is
+    written with its card.
+
+    Examples:
+        foldwright train classifier config.yaml --out runs/classifier
+        foldwright evaluate peptides.fasta --classifier runs/classifier/classifier.safetensors
+
+    Args:
+        config: YAML file with the settings of the run.
+        overrides: Settings as key=value that win over the file.
+        out: Folder of the run: checkpoints, metrics, weights.
+        resume_from: Checkpoint of this run to go on from instead of the latest.
+        as_json: Print one JSON object.
+    """
+    experiment = load_config(ClassifierExperiment, config, overrides)
+    store = PeptideStore.open(experiment.store)
+    model, task = _build(experiment, store)
+    if not (out / _CONFIG_NAME).exists():
+        write_atomic(out / _CONFIG_NAME, dump_config(experiment))
+    result = fit(
+        task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
+    )
+    if not result.is_first:
+        return DONE
+    record: dict[str, Any] = {
+        "status": result.status,
+        "step": result.step,
+        "peptides": task.num_peptides["train"],
+        "checkpoint": result.checkpoint,
+    }
+    if result.status == "finished":
+        record["weights"] = _export(model, task, store, experiment, result, out)
+        record["labels"] = [quality.model_dump() for quality in model.quality]
+        record["unlearned"] = ", ".join(model.unlearned) or "none"
+    emit(record, as_json, title="classifier")
+    return STOPPED if result.status == "interrupted" else DONE
+
+
+def _build(
+    experiment: ClassifierExperiment, store: PeptideStore
+) -> tuple[ActivityClassifier, ClassifierTask]:
+    """Build the network; random weights come from the seed of the run."""
+    labels, missing = learnable_labels(store, experiment.data)
+    seed = experiment.training.seed
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(derive_seed(seed, "weights"))
+        model = ActivityClassifier(experiment.network, labels)
+    model.unlearned = missing
+    return model, ClassifierTask(model, store, experiment.data, seed=seed)
+
+
+def _export(
+    model: ActivityClassifier,
+    task: ClassifierTask,
+    store: PeptideStore,
+    experiment: ClassifierExperiment,
+    result: FitResult,
+    out: Path,
+) -> Path:
+    """Take the mean weights of the best checkpoint, measure them, and write them."""
+    archive = CheckpointArchive(out)
+    checkpoint = archive.read(archive.best() or result.checkpoint)
+    model.load_state_dict(dict(checkpoint.tensors.get("ema", checkpoint.tensors["model"])))
+    model.cpu().eval()
+    model.quality = _measure(model, task, store)
+    starts = (out / "starts.jsonl").read_text(encoding="utf-8").splitlines()
+    provenance = {
+        "step": checkpoint.state["step"],
+        "peptides": task.num_peptides,
+        "store": {"source": store.info.source, "splits": store.info.splits},
+        "store_files": {name: facts.sha256 for name, facts in sorted(store.info.files.items())},
+        "experiment": experiment.model_dump(mode="json", exclude={"store"}),
+        "best_validation": asdict(result.best) if result.best else None,
+        "starts": [
+            {key: value for key, value in json.loads(line).items() if key != "config"}
+            for line in starts
+        ],
+    }
+    save_classifier(model, out / WEIGHTS_NAME, provenance=provenance)
+    return out / WEIGHTS_NAME
+
+
+def _measure(
+    model: ActivityClassifier, task: ClassifierTask, store: PeptideStore
+) -> tuple[LabelQuality, ...]:
+    """Thresholds on the split val, everything else on the split test, for each label."""
+    known, scores = {}, {}
+    for split in ("val", "test"):
+        members = store.split(split)
+        known[split] = np.array(store.labels[members])
+        scores[split] = model.predict([store.sequence(index) for index in members.tolist()])
+    quality = []
+    for label in model.labels:
+        column = store.label_names.index(label)
+        found = measure_judge(
+            (known["val"][:, column], scores["val"][label]),
+            (known["test"][:, column], scores["test"][label]),
+        )
+        ones, zeros = task.num_known[label]
+        quality.append(
+            LabelQuality(label=label, train_positives=ones, train_negatives=zeros, **asdict(found))
+        )
+    return tuple(quality)
