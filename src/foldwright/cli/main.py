@@ -40,6 +40,7 @@ COMMANDS = (
     ("fold weights inspect", "foldwright.cli.fold:inspect_weights_command", "Check parameters."),
     ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
     ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
+    ("train classifier", "foldwright.cli.train_classifier:classifier_command", "Train a judge."),
     ("train export", "foldwright.cli.train:export_command", "Write the weights of a run."),
 )
 """Words of the command, `module:function`, and its line in the list of commands."""
