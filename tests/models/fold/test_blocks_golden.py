@@ -313,34 +313,6 @@ def _random(module: nn.Module) -> nn.Module:
     return module.requires_grad_(False)
 
 
-@pytest.mark.parametrize("columns", [False, True])
-def test_grid_attention_does_not_depend_on_chunks(columns: bool) -> None:
-    module = _random(GridAttention(16, num_heads=2, columns=columns))
-    pair = torch.randn(11, 11, 16, generator=torch.Generator().manual_seed(1))
-    mask = torch.ones(11, 11, dtype=torch.bool)
-    mask[:, 8:] = mask[8:] = False
-    whole: Tensor = module(pair, mask)
-    for logits in (1, 2 * 11 * 11 * 3):
-        torch.testing.assert_close(
-            module(pair, mask, logits_per_chunk=logits), whole, rtol=0, atol=1e-6
-        )
-    assert torch.isfinite(whole).all()
-
-
-def test_outer_product_mean_does_not_depend_on_chunks() -> None:
-    module = _random(OuterProductMean(8, 4, 6))
-    msa = torch.randn(5, 7, 8, generator=torch.Generator().manual_seed(1))
-    mask = torch.ones(5, 7, dtype=torch.bool)
-    whole = module(msa, mask)
-    torch.testing.assert_close(module(msa, mask, products_per_chunk=1), whole, rtol=0, atol=1e-5)
-
-
-def test_transition_does_not_depend_on_chunks() -> None:
-    module = _random(GatedTransition(8, 4))
-    x = torch.randn(5, 7, 8, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(module(x, chunk=3), module(x), rtol=0, atol=1e-5)
-
-
 def test_outer_product_of_empty_columns_is_the_bias_over_the_floor() -> None:
     module = _random(OuterProductMean(8, 4, 6))
     update = module(torch.ones(3, 2, 8), torch.zeros(3, 2, dtype=torch.bool))

@@ -24,6 +24,7 @@ from foldwright.models.fold.network.distogram import DistogramHead, contact_prob
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.noise_embedding import noise_features
 from foldwright.models.fold.network.template import SingleTemplate, TemplateEmbedding
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.models.fold.predict import FoldDraws, predict, run_trunk
 from foldwright.models.fold.sample import (
     SampleDraws,
@@ -330,6 +331,7 @@ def test_confidence(fold_golden: LoadGolden, name: str) -> None:
         inputs.pseudo_beta,
         golden.input("dense_atom_positions"),
         *(golden.input(f"embeddings/{part}") for part in ("target_feat", "pair", "single")),
+        Workspace(),
     )
     errors = _score_errors(found, golden, inputs.tokens.mask)
     assert max(errors.values()) < MODEL, errors
@@ -347,7 +349,7 @@ def test_trunk(
     orders = list(golden.input("msa_row_order").long())
     real, both = inputs.tokens.mask, inputs.tokens.pair_mask
     for passes in (1, 3):
-        found = run_trunk(network, inputs, orders[:passes])
+        found = run_trunk(network, inputs, orders[:passes], Workspace())
         assert relative_error(found.target, golden.result("target_feat"), real) < BLOCK
         assert relative_error(found.pair, golden.result("pair")[passes - 1], both) < MODEL
         assert relative_error(found.single, golden.result("single")[passes - 1], real) < MODEL

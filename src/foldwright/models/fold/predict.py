@@ -13,6 +13,7 @@ from foldwright.models.fold.network.confidence import Confidence
 from foldwright.models.fold.network.distogram import contact_probabilities
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.trunk import first_previous, shuffled_rows
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.models.fold.sample import (
     SampleDraws,
     noise_levels,
@@ -66,14 +67,17 @@ def seeded_fold_draws(inputs: FoldInputs, seed: int) -> FoldDraws:
 
 @torch.no_grad()
 def run_trunk(
-    network: FoldNetwork, inputs: FoldInputs, row_orders: list[Int[Tensor, " s"]]
+    network: FoldNetwork,
+    inputs: FoldInputs,
+    row_orders: list[Int[Tensor, " s"]],
+    work: Workspace,
 ) -> TrunkResult:
     """Pass through the trunk once for every row order, each pass fed with the last one's result."""
     config = network.config
     target = network.target_features(inputs)
     pair, single = first_previous(target, config.pair_channels, config.single_channels)
     for row_order in row_orders:
-        pair, single = network.trunk(inputs, target, (pair, single), row_order)
+        pair, single = network.trunk(inputs, target, (pair, single), row_order, work)
     return TrunkResult(target, pair, single)
 
 
@@ -92,7 +96,8 @@ def predict(
     their number.
     """
     orders = [draws.row_order(index) for index in range(config.num_recycles + 1)]
-    trunk = run_trunk(network, inputs, orders)
+    work = Workspace()
+    trunk = run_trunk(network, inputs, orders, work)
     parts = (trunk.target, trunk.pair, trunk.single)
     conditioning = network.diffusion.condition(inputs, *parts)
     levels = noise_levels(config.steps).to(trunk.pair.device)
@@ -107,7 +112,8 @@ def predict(
         for index in range(num_samples)
     )
     scores = tuple(
-        network.confidence(inputs.tokens, inputs.pseudo_beta, one, *parts) for one in positions
+        network.confidence(inputs.tokens, inputs.pseudo_beta, one, *parts, work)
+        for one in positions
     )
     logits = network.distogram(trunk.pair)
     contacts = contact_probabilities(logits, inputs.tokens.pair_mask)

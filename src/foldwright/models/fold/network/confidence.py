@@ -11,11 +11,11 @@ from foldwright.models.fold.features import NUM_DISTANCE_BINS, distance_bins
 from foldwright.models.fold.inputs import Gather, Tokens
 from foldwright.models.fold.network.pairformer import PairformerBlock
 from foldwright.models.fold.network.template import bin_linear
+from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
 
 NUM_ERROR_BINS = 64
 NUM_LDDT_BINS = 50
-_ROWS_PER_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,21 @@ class ConfidenceHead(nn.Module):
         target: Float[Tensor, "n f"],
         pair: Float[Tensor, "n n z"],
         single: Float[Tensor, "n s"],
+        work: Workspace,
     ) -> Confidence:
         """Score one structure; padding pairs have zero errors."""
         real = tokens.pair_mask
         bins = distance_bins(pseudo_beta.take(positions, dims=2)).where(real, 0)
-        pair = pair + self.columns_target(target)[None] + self.rows_target(target)[:, None]
-        pair = pair + bin_linear(self.distances, bins)
+        trunk_pair, single = pair, single.clone()
+        pair = work.take("confidence pair", tuple(trunk_pair.shape), trunk_pair)
+        columns, first = self.columns_target(target), self.rows_target(target)
+        for rows in row_blocks(*pair.shape[:2]):
+            torch.add(trunk_pair[rows], columns[None], out=pair[rows])
+            pair[rows] += first[rows, None]
+            pair[rows] += bin_linear(self.distances, bins[rows])
         for block in self.blocks:
-            pair, single = block(pair, single, tokens.mask)
+            assert isinstance(block, PairformerBlock)
+            block.update(pair, single, tokens.mask, work)
         aligned, distance, tm_global, tm_interface = self._pair_scores(pair, tokens)
         lddt = torch.softmax(
             self.lddt_logits(self.lddt_norm(single)).unflatten(-1, (24, NUM_LDDT_BINS)), dim=-1
@@ -98,8 +105,7 @@ class ConfidenceHead(nn.Module):
         whole = tm_weights(tokens.mask.sum()[None], centre)[0]
         sizes = chain_pair_sizes(tokens)
         results = [pair.new_empty(n, n) for _ in range(4)]
-        for start in range(0, n, _ROWS_PER_CHUNK):
-            rows = slice(start, start + _ROWS_PER_CHUNK)
+        for rows in row_blocks(n, n):
             half = self.distance_half_logits(self.distance_norm(pair[rows]))
             other = self.distance_half_logits(self.distance_norm(pair[:, rows])).transpose(0, 1)
             aligned = torch.softmax(self.aligned_logits(self.aligned_norm(pair[rows])), dim=-1)

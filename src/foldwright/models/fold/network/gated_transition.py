@@ -5,9 +5,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.nn.linear import Linear
 
-_POSITIONS_PER_CHUNK = 4096
+_POSITIONS_PER_BLOCK = 512
+"""A constant, so that the bits of the result depend on nothing else; see `Workspace`."""
 
 
 class GatedTransition(nn.Module):
@@ -19,14 +21,22 @@ class GatedTransition(nn.Module):
         self.up = Linear(channels, 2 * factor * channels, bias=False, init="relu")
         self.down = Linear(factor * channels, channels, bias=False, init="final")
 
-    def forward(
-        self, x: Float[Tensor, "*batch c"], *, chunk: int = _POSITIONS_PER_CHUNK
-    ) -> Float[Tensor, "*batch c"]:
-        """Compute the update, `chunk` positions at a time so that no wide tensor is kept."""
-        flat = x.reshape(-1, x.shape[-1])
-        update = torch.empty_like(flat)
-        for start in range(0, len(flat), chunk):
-            part = slice(start, start + chunk)
-            gate, value = self.up(self.layer_norm(flat[part])).chunk(2, dim=-1)
-            update[part] = self.down(silu(gate) * value)
-        return update.view(x.shape)
+    def forward(self, x: Float[Tensor, "*batch c"]) -> Float[Tensor, "*batch c"]:
+        """Compute the update."""
+        update = torch.zeros_like(x)
+        self.add_to(update, x, Workspace())
+        return update
+
+    def add_to(
+        self, target: Float[Tensor, "*batch c"], x: Float[Tensor, "*batch c"], work: Workspace
+    ) -> None:
+        """Add the update of `x` to `target`, which may be `x`; both are contiguous."""
+        flat, sums = x.view(-1, x.shape[-1]), target.view(-1, x.shape[-1])
+        gate_weight, value_weight = self.up.weight.chunk(2)
+        for start in range(0, len(flat), _POSITIONS_PER_BLOCK):
+            part = slice(start, start + _POSITIONS_PER_BLOCK)
+            normed = self.layer_norm(flat[part])
+            shape = (len(normed), len(gate_weight))
+            gate = torch.mm(normed, gate_weight.t(), out=work.take("hidden gate", shape, x))
+            value = torch.mm(normed, value_weight.t(), out=work.take("hidden", shape, x))
+            sums[part].addmm_(silu(gate, inplace=True).mul_(value), self.down.weight.t())

@@ -5,9 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
-
-_LOGITS_PER_CHUNK = 1 << 22
 
 
 class GridAttention(nn.Module):
@@ -32,38 +31,63 @@ class GridAttention(nn.Module):
         self.out = Linear(width, channels, bias=False, init="final")
 
     def forward(
+        self, pair: Float[Tensor, "n n c"], mask: Bool[Tensor, "n n"]
+    ) -> Float[Tensor, "n n c"]:
+        """Compute the update; row r may look at key k where `mask[k, r]`, in both directions."""
+        update = torch.zeros_like(pair)
+        self.add_to(update, pair, mask, Workspace())
+        return update
+
+    def add_to(
         self,
+        target: Float[Tensor, "n n c"],
         pair: Float[Tensor, "n n c"],
         mask: Bool[Tensor, "n n"],
-        *,
-        logits_per_chunk: int = _LOGITS_PER_CHUNK,
-    ) -> Float[Tensor, "n n c"]:
-        """Compute the update; row r may look at key k where `mask[k, r]`, in both directions.
+        work: Workspace,
+    ) -> None:
+        """Add the update of `pair` to `target`, which may be `pair`, one block of rows at a time.
 
-        Rows are attended in chunks with at most `logits_per_chunk` logits, at least one row.
+        Only the logits' bias of all pairs is held; logits of queries and keys never are.
         """
-        x = self.layer_norm(pair)
-        bias = self.pair_bias(x).permute(2, 0, 1).contiguous()
-        x = x.transpose(0, 1) if self.columns else x
-        n = len(x)
-        update = torch.empty_like(pair)
-        target = update.transpose(0, 1) if self.columns else update
+        n, _, c = pair.shape
+        bias = pair_logits(self.layer_norm, self.pair_bias, pair, work)
+        weight = torch.cat([part.weight for part in (self.query, self.key, self.value, self.gate)])
         hidden = None if bool(mask.all()) else ~mask.transpose(0, 1)
-        step = max(1, logits_per_chunk // (self.num_heads * n * n))
-        for start in range(0, n, step):
-            rows = slice(start, start + step)
-            target[rows] = self._attend(x[rows], bias, None if hidden is None else hidden[rows])
-        return update
+        x, sums = (t.transpose(0, 1) if self.columns else t for t in (pair, target))
+        for rows in row_blocks(n, n):
+            normed = self.layer_norm(x[rows]).reshape(-1, c)
+            shape = (len(normed), len(weight))
+            projected = torch.mm(normed, weight.t(), out=work.take("projected", shape, pair))
+            logits = bias[None]
+            if hidden is not None:
+                blocked = hidden[rows, None, None]
+                logits = logits.masked_fill(blocked, torch.finfo(bias.dtype).min)
+            update = torch.mm(self._attend(projected, logits), self.out.weight.t())
+            sums[rows] += update.view(-1, n, c)
 
-    def _attend(self, x: Tensor, bias: Tensor, hidden: Tensor | None) -> Tensor:
-        heads = (*x.shape[:2], self.num_heads, -1)
-        query, key, value = (
-            linear(x).view(heads).transpose(1, 2) for linear in (self.query, self.key, self.value)
-        )
-        logits = bias[None]
-        if hidden is not None:
-            logits = logits.masked_fill(hidden[:, None, None], torch.finfo(bias.dtype).min)
+    def _attend(self, projected: Tensor, logits: Tensor) -> Tensor:
+        """Gated average of every row: projections (r*n, 4*h*d) to (r*n, h*d)."""
+        n = logits.shape[-1]
+        parts = projected.view(-1, n, 4, self.num_heads, projected.shape[1] // 4 // self.num_heads)
+        query, key, value = (parts[:, :, i].transpose(1, 2) for i in range(3))
         attended = scaled_dot_product_attention(query, key, value, attn_mask=logits)
-        gated = attended.transpose(1, 2).flatten(-2) * torch.sigmoid(self.gate(x))
-        update: Tensor = self.out(gated)
-        return update
+        gate = projected[:, -self.gate.out_features :].sigmoid_()
+        gated: Tensor = attended.transpose(1, 2).reshape(gate.shape).mul_(gate)
+        return gated
+
+
+def pair_logits(
+    norm: nn.LayerNorm, linear: Linear, pair: Float[Tensor, "n n c"], work: Workspace
+) -> Float[Tensor, "h n n"]:
+    """Project normalised pairs to one logit per head, heads first.
+
+    The result is valid until the next call with the same workspace.
+    """
+    n, c = len(pair), pair.shape[-1]
+    logits = work.take("pair logits", (linear.out_features, n, n), pair)
+    for rows in row_blocks(n, n):
+        normed = norm(pair[rows]).view(-1, c)
+        shape = (linear.out_features, len(normed))
+        part = torch.mm(linear.weight, normed.t(), out=work.take("logits part", shape, pair))
+        logits[:, rows] = part.view(len(part), -1, n)
+    return logits

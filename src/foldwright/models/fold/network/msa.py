@@ -1,15 +1,20 @@
 """Blocks that exchange information between the alignment and the pair representation."""
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.models.fold.network.gated_transition import GatedTransition
+from foldwright.models.fold.network.grid_attention import pair_logits
 from foldwright.models.fold.network.pairformer import PairBlock
+from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
 
-_PRODUCTS_PER_CHUNK = 1 << 22
 _HIDDEN = 1e9
+_ROWS_PER_BLOCK = 64
+"""Alignment rows averaged together; a constant, see `Workspace`."""
 
 
 class OuterProductMean(nn.Module):
@@ -23,29 +28,31 @@ class OuterProductMean(nn.Module):
         self.out = Linear(outer_channels * outer_channels, pair_channels)
 
     def forward(
+        self, msa: Float[Tensor, "s n c"], mask: Bool[Tensor, "s n"]
+    ) -> Float[Tensor, "n n d"]:
+        """Compute the update; a pair that no row covers gets the bias over 1e-3 (padding only)."""
+        n = msa.shape[1]
+        update = msa.new_zeros(n, n, self.out.out_features)
+        self.add_to(update, msa, mask)
+        return update
+
+    def add_to(
         self,
+        pair: Float[Tensor, "n n d"],
         msa: Float[Tensor, "s n c"],
         mask: Bool[Tensor, "s n"],
-        *,
-        products_per_chunk: int = _PRODUCTS_PER_CHUNK,
-    ) -> Float[Tensor, "n n d"]:
-        """Compute the update; a pair that no row covers gets the bias over 1e-3 (padding only).
-
-        First columns are taken in chunks with at most `products_per_chunk` products.
-        """
+    ) -> None:
+        """Add the update to `pair` in place, some first columns at a time."""
         real = mask.to(msa.dtype)
         normed = self.layer_norm(msa)
         left, right = (linear(normed) * real[..., None] for linear in (self.left, self.right))
         s, n, o = left.shape
         count = real.T @ real + 1e-3
         right = right.reshape(s, n * o)
-        step = max(1, products_per_chunk // (n * o * o))
-        update = msa.new_empty(n, n, self.out.out_features)
-        for start in range(0, n, step):
-            part = left[:, start : start + step].reshape(s, -1)
+        for rows in row_blocks(n, n):
+            part = left[:, rows].reshape(s, -1)
             products = (part.T @ right).view(-1, o, n, o).transpose(1, 2).flatten(-2)
-            update[start : start + step] = self.out(products)
-        return update / count[..., None]
+            pair[rows] += self.out(products).div_(count[rows, :, None])
 
 
 class MSAPairAttention(nn.Module):
@@ -68,16 +75,36 @@ class MSAPairAttention(nn.Module):
         pair: Float[Tensor, "n n d"],
     ) -> Float[Tensor, "s n c"]:
         """Compute the update; every row is averaged with the same weights."""
-        x = self.layer_norm(msa)
-        logits = self.pair_logits(self.pair_norm(pair)).permute(2, 0, 1)
-        covered = mask.any(0).to(logits.dtype)
-        weights = torch.softmax(logits + _HIDDEN * (covered - 1), dim=-1)
-        s, n, _ = x.shape
-        value = self.value(x).view(s, n, self.num_heads, -1).permute(2, 1, 0, 3).flatten(-2)
-        mixed = (weights @ value).view(self.num_heads, n, s, -1)
-        mixed = mixed.permute(2, 1, 0, 3).reshape(s, n, -1)
-        update: Tensor = self.out(mixed * torch.sigmoid(self.gate(x)))
+        update = torch.zeros_like(msa)
+        for rows, part in self._updates(msa, mask, pair, Workspace()):
+            update[rows] = part
         return update
+
+    def add_to(
+        self,
+        msa: Float[Tensor, "s n c"],
+        mask: Bool[Tensor, "s n"],
+        pair: Float[Tensor, "n n d"],
+        work: Workspace,
+    ) -> None:
+        """Add the update to `msa` in place, some rows at a time."""
+        for rows, part in self._updates(msa, mask, pair, work):
+            msa[rows] += part
+
+    def _updates(
+        self, msa: Tensor, mask: Tensor, pair: Tensor, work: Workspace
+    ) -> Iterator[tuple[slice, Tensor]]:
+        logits = pair_logits(self.pair_norm, self.pair_logits, pair, work)
+        logits += _HIDDEN * (mask.any(0).to(logits.dtype) - 1)
+        weights = torch.softmax(logits, dim=-1, out=logits)
+        n = len(pair)
+        for start in range(0, len(msa), _ROWS_PER_BLOCK):
+            rows = slice(start, start + _ROWS_PER_BLOCK)
+            x = self.layer_norm(msa[rows])
+            value = self.value(x).view(len(x), n, self.num_heads, -1).permute(2, 1, 0, 3)
+            mixed = (weights @ value.flatten(-2)).view(self.num_heads, n, len(x), -1)
+            mixed = mixed.permute(2, 1, 0, 3).reshape(x.shape)
+            yield rows, self.out(mixed.mul_(torch.sigmoid(self.gate(x))))
 
 
 class MSABlock(nn.Module):
@@ -106,7 +133,19 @@ class MSABlock(nn.Module):
         pair_mask: Bool[Tensor, "n n"],
     ) -> tuple[Float[Tensor, "s n c"], Float[Tensor, "n n d"]]:
         """Return alignment and pair representation updated."""
-        pair = pair + self.outer_product(msa, mask)
-        msa = msa + self.attention(msa, mask, pair)
-        msa = msa + self.transition(msa)
-        return msa, self.pair(pair, pair_mask)
+        msa, pair, work = msa.clone(), pair.clone(), Workspace()
+        self.outer_product.add_to(pair, msa, mask)
+        self.update_alignment(msa, mask, pair, work)
+        self.pair.update(pair, pair_mask, work)
+        return msa, pair
+
+    def update_alignment(
+        self,
+        msa: Float[Tensor, "s n c"],
+        mask: Bool[Tensor, "s n"],
+        pair: Float[Tensor, "n n d"],
+        work: Workspace,
+    ) -> None:
+        """Add both updates of the alignment in place."""
+        self.attention.add_to(msa, mask, pair, work)
+        self.transition.add_to(msa, msa, work)

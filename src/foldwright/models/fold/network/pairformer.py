@@ -5,9 +5,13 @@ from torch import Tensor, nn
 
 from foldwright.models.fold.network.attention import TokenAttention
 from foldwright.models.fold.network.gated_transition import GatedTransition
-from foldwright.models.fold.network.grid_attention import GridAttention
+from foldwright.models.fold.network.grid_attention import GridAttention, pair_logits
+from foldwright.models.fold.network.triangle_update import (
+    add_triangle_update,
+    triangle_without_bias,
+)
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.nn.linear import Linear
-from foldwright.nn.triangle import TriangleMultiplication
 
 
 class PairBlock(nn.Module):
@@ -15,8 +19,8 @@ class PairBlock(nn.Module):
 
     def __init__(self, channels: int, *, num_heads: int, factor: int) -> None:
         super().__init__()
-        self.outgoing = TriangleMultiplication(channels, channels, direction="outgoing")
-        self.incoming = TriangleMultiplication(channels, channels, direction="incoming")
+        self.outgoing = triangle_without_bias(channels, "outgoing")
+        self.incoming = triangle_without_bias(channels, "incoming")
         self.rows = GridAttention(channels, num_heads=num_heads, columns=False)
         self.columns = GridAttention(channels, num_heads=num_heads, columns=True)
         self.transition = GatedTransition(channels, factor)
@@ -25,12 +29,19 @@ class PairBlock(nn.Module):
         self, pair: Float[Tensor, "n n c"], mask: Bool[Tensor, "n n"]
     ) -> Float[Tensor, "n n c"]:
         """Return the pair representation with all updates added."""
-        for triangle in (self.outgoing, self.incoming):
-            pair = pair + triangle(pair[None], mask[None])[0]
-        for attention in (self.rows, self.columns):
-            pair = pair + attention(pair, mask)
-        updated: Tensor = pair + self.transition(pair)
+        updated = pair.clone()
+        self.update(updated, mask, Workspace())
         return updated
+
+    def update(
+        self, pair: Float[Tensor, "n n c"], mask: Bool[Tensor, "n n"], work: Workspace
+    ) -> None:
+        """Add all updates to `pair` in place."""
+        for triangle in (self.outgoing, self.incoming):
+            add_triangle_update(pair, mask, triangle, work)
+        for attention in (self.rows, self.columns):
+            attention.add_to(pair, pair, mask, work)
+        self.transition.add_to(pair, pair, work)
 
 
 class PairformerBlock(nn.Module):
@@ -55,7 +66,19 @@ class PairformerBlock(nn.Module):
         self, pair: Float[Tensor, "n n c"], single: Float[Tensor, "n d"], mask: Bool[Tensor, " n"]
     ) -> tuple[Float[Tensor, "n n c"], Float[Tensor, "n d"]]:
         """Return both representations updated."""
-        pair = self.pair(pair, mask[:, None] & mask[None])
-        logits = self.logits(self.logits_norm(pair)).permute(2, 0, 1)
-        single = single + self.attention(single, logits, mask)
-        return pair, single + self.transition(single)
+        pair, single = pair.clone(), single.clone()
+        self.update(pair, single, mask, Workspace())
+        return pair, single
+
+    def update(
+        self,
+        pair: Float[Tensor, "n n c"],
+        single: Float[Tensor, "n d"],
+        mask: Bool[Tensor, " n"],
+        work: Workspace,
+    ) -> None:
+        """Add all updates to both representations in place."""
+        self.pair.update(pair, mask[:, None] & mask[None], work)
+        logits = pair_logits(self.logits_norm, self.logits, pair, work)
+        single += self.attention(single, logits, mask)
+        self.transition.add_to(single, single, work)

@@ -16,9 +16,8 @@ from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.msa import MSABlock
 from foldwright.models.fold.network.pairformer import PairformerBlock
 from foldwright.models.fold.network.template import TemplateEmbedding
+from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
-
-_ROWS_PER_CHUNK = 64
 
 
 class Trunk(nn.Module):
@@ -68,40 +67,46 @@ class Trunk(nn.Module):
         target: Float[Tensor, "n f"],
         previous: tuple[Float[Tensor, "n n z"], Float[Tensor, "n s"]],
         row_order: Int[Tensor, " m"],
+        work: Workspace,
     ) -> tuple[Float[Tensor, "n n z"], Float[Tensor, "n s"]]:
         """Return pair and single representation.
 
         Args:
             inputs: the input.
             target: features of every token, see `FoldNetwork.target_features`.
-            previous: pair and single representation of the last pass, zero in the first.
+            previous: pair and single representation of the last pass, zero in the first. The
+                pair's memory is taken over by the result.
             row_order: all alignment rows in the order of this pass; the first ones are used.
+            work: buffers, and how much may be held at a time.
         """
-        pair = self._pair_input(inputs, target, previous[0])
-        pair = self._alignment(inputs, target, pair, row_order[: self.num_msa_rows])
+        pair = previous[0]
+        self._embed(inputs, target, pair)
+        same_chain = inputs.tokens.asym_id[:, None] == inputs.tokens.asym_id[None]
+        mask = inputs.tokens.pair_mask
+        self.templates.add_to(pair, inputs.templates, same_chain, mask, work)
+        self._align(inputs, target, pair, row_order[: self.num_msa_rows], work)
         single = self.single(target) + self.previous_single(self.previous_single_norm(previous[1]))
         for block in self.blocks:
-            pair, single = block(pair, single, inputs.tokens.mask)
+            assert isinstance(block, PairformerBlock)
+            block.update(pair, single, inputs.tokens.mask, work)
         return pair, single
 
-    def _pair_input(self, inputs: FoldInputs, target: Tensor, previous: Tensor) -> Tensor:
+    def _embed(self, inputs: FoldInputs, target: Tensor, pair: Tensor) -> None:
+        """Replace the last pass's pair representation by the input of this one."""
         tokens = inputs.tokens
-        pair = self.rows_single(target)[:, None] + self.columns_single(target)[None]
+        first, second = self.rows_single(target), self.columns_single(target)
         bonds = bond_matrix(inputs.bonds, len(tokens), pair.dtype)
-        for start in range(0, len(tokens), _ROWS_PER_CHUNK):
-            rows = slice(start, start + _ROWS_PER_CHUNK)
-            pair[rows] += self.previous_pair(self.previous_pair_norm(previous[rows]))
+        for rows in row_blocks(*pair.shape[:2]):
+            previous = self.previous_pair(self.previous_pair_norm(pair[rows]))
+            torch.add(first[rows, None], second[None], out=pair[rows])
+            pair[rows] += previous
             pair[rows] += self.relative(relative_encoding(tokens, rows, pair.dtype))
             pair[rows] += self.bonds(bonds[rows, :, None])
-        same_chain = tokens.asym_id[:, None] == tokens.asym_id[None]
-        updated: Tensor = pair + self.templates(
-            pair, inputs.templates, same_chain, tokens.pair_mask
-        )
-        return updated
 
-    def _alignment(
-        self, inputs: FoldInputs, target: Tensor, pair: Tensor, chosen: Tensor
-    ) -> Tensor:
+    def _align(
+        self, inputs: FoldInputs, target: Tensor, pair: Tensor, chosen: Tensor, work: Workspace
+    ) -> None:
+        """Run the alignment stack on the pair representation in place."""
         alignment = inputs.alignment
         covered = alignment.mask[chosen].any(1)
         # Rows without a letter change nothing: rows meet in sums weighted by the mask only.
@@ -109,10 +114,13 @@ class Trunk(nn.Module):
         rows, deletions = alignment.rows[chosen], alignment.deletions[chosen]
         mask = alignment.mask[chosen]
         msa = self.msa(alignment_features(rows, deletions, pair.dtype))
-        msa = msa + self.msa_target(target)[None]
-        for block in self.msa_blocks:
-            msa, pair = block(msa, mask, pair, inputs.tokens.pair_mask)
-        return pair
+        msa += self.msa_target(target)[None]
+        for index, block in enumerate(self.msa_blocks):
+            assert isinstance(block, MSABlock)
+            block.outer_product.add_to(pair, msa, mask)
+            if index + 1 < len(self.msa_blocks):  # nothing reads the alignment after the last
+                block.update_alignment(msa, mask, pair, work)
+            block.pair.update(pair, inputs.tokens.pair_mask, work)
 
 
 def first_previous(

@@ -149,7 +149,8 @@ def _triangle(
     }
     for child, (record, order) in weights.items():
         yield f"{name}{child}.weight", Source(f"{path}/{record}:weights", place, order)
-        yield f"{name}{child}.bias", None
+        if getattr(module, child).bias is not None:
+            yield f"{name}{child}.bias", None
     norms = {"layer_norm_in": "left_norm_input", "layer_norm_out": "center_norm"}
     for child, record in norms.items():
         yield f"{name}{child}.weight", Source(f"{path}/{record}:scale", place, "vector")

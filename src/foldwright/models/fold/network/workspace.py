@@ -1,0 +1,54 @@
+"""Buffers that are reused through a whole pass, and the fixed blocks that work is cut into."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+POSITIONS_PER_BLOCK = 2048
+"""Pairs in one block of rows. A constant on purpose: matrix products give other bits with another
+number of rows, so a memory plan may choose how much is held at a time but not this."""
+
+_PADDING = 16
+
+
+class Workspace:
+    """Named buffers that grow to the largest use and are then reused.
+
+    Fresh large tensors cost as much as arithmetic on a CPU: the operating system maps and clears
+    every page anew. A tensor from here holds anything and is valid until its name is taken again.
+
+    `factors_at_once` is how many groups of channels the triangle multiplication holds at a time.
+    """
+
+    def __init__(self, *, factors_at_once: int | None = None) -> None:
+        self.factors_at_once = factors_at_once
+        self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return a contiguous tensor of this shape with the type and device of `like`."""
+        count = 1
+        for size in shape:
+            count *= size
+        key = (name, like.dtype, like.device)
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.numel() < count:
+            buffer = self._buffers[key] = like.new_empty(count)
+        return buffer[:count].view(shape)
+
+    def channels_first(self, name: str, shape: tuple[int, int, int], like: Tensor) -> Tensor:
+        """Return a tensor (c, n, m) whose channels do not lie at multiples of a power of two.
+
+        Reading all channels of one pair from such distances would use one cache line set only.
+        """
+        channels, n, m = shape
+        stride = n * m + _PADDING
+        flat = self.take(name, (channels * stride,), like)
+        return flat.view(channels, stride)[:, : n * m].view(channels, n, m)
+
+
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Cut rows of a pair tensor into blocks that fit the cache."""
+    step = max(1, POSITIONS_PER_BLOCK // max(columns, 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
