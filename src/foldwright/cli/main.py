@@ -41,6 +41,12 @@ COMMANDS = (
     ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
     ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
     ("train classifier", "foldwright.cli.train_classifier:classifier_command", "Train a judge."),
+    (
+        "train export-peptide",
+        "foldwright.cli.train_peptide:export_peptide_command",
+        "Write the weights of a peptide run.",
+    ),
+    ("train peptide", "foldwright.cli.train_peptide:peptide_train_command", "Train peptides."),
     ("train export", "foldwright.cli.train:export_command", "Write the weights of a run."),
 )
 """Words of the command, `module:function`, and its line in the list of commands."""

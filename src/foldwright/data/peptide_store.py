@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int8, UInt8
+from jaxtyping import Int, Int8, UInt8
 from pydantic import Field
 
 from foldwright import __version__
@@ -66,7 +66,7 @@ def write_peptide_store(
     split_names = list(dict.fromkeys(table.split))
     cluster_names = {name: number for number, name in enumerate(dict.fromkeys(table.cluster))}
     lengths = [len(sequence) for sequence in table.sequences]
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "tokens": np.concatenate([encode_sequence(s) for s in table.sequences]).astype(np.uint8),
         "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         "labels": table.labels,
@@ -189,9 +189,7 @@ class PeptideStore:
             raise InputError(problems)
 
 
-def _structure_arrays(
-    table: PeptideTable, structures: PeptideStructures
-) -> dict[str, Int[np.ndarray, " p"] | Float32[np.ndarray, "..."] | Bool[np.ndarray, "..."]]:
+def _structure_arrays(table: PeptideTable, structures: PeptideStructures) -> dict[str, np.ndarray]:
     """Backbones of the peptides that have one, one after another, and where each begins."""
     row = np.full(len(table), -1, dtype=np.int64)
     found: list[StoredStructure] = []
