@@ -2,7 +2,8 @@
 
 A command is a row of `COMMANDS`, with its place as `module:function`, so that `foldwright --help`
 imports neither the command nor torch. A command returns its exit code: 0 done, 1 ran but some
-items failed (`cli.exit_codes`); the door adds 2 for bad usage or input and 130 for Ctrl-C.
+items failed (`cli.exit_codes`); the door adds 2 for bad usage or input and 130 for Ctrl-C and
+SIGTERM.
 """
 
 import importlib
@@ -10,9 +11,14 @@ import inspect
 import itertools
 import logging
 import os
+import signal
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.text import Text
@@ -109,12 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show_notes()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result = build_app(words)(
-            words,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
+        with _terminate_as_ctrl_c():
+            result = build_app(words)(
+                words,
+                exit_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
     except CycloptsError as error:
         # Imported here, since --help is faster without pydantic.
         from foldwright.cli.usage_errors import usage_problems
@@ -134,6 +141,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     return result if isinstance(result, int) else DONE
+
+
+@contextmanager
+def _terminate_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send, stop a command as tidily as Ctrl-C does."""
+    watched = threading.current_thread() is threading.main_thread()
+    if not watched or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _print_problems(problems: Sequence[Problem]) -> None:

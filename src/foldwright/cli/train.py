@@ -11,6 +11,7 @@ from foldwright.cli.export_weights import export_weights
 from foldwright.cli.output import emit
 from foldwright.cli.progress import terminal_progress
 from foldwright.runtime.config import load_config
+from foldwright.runtime.partials import remove_partials
 from foldwright.training.loop import fit
 
 
@@ -39,6 +40,7 @@ def backbone_command(
     """
     experiment = load_config(BackboneExperiment, config, overrides)
     task = build_task(experiment)
+    remove_partials(out)
     keep_run_config(out, experiment, replace=False)
     result = fit(
         task, experiment.training, out, progress=terminal_progress, resume_from=resume_from

@@ -22,6 +22,7 @@ from foldwright.data.fetch_manifest import (
 )
 from foldwright.runtime.errors import InputError
 from foldwright.runtime.files import sha256_file
+from foldwright.runtime.partials import remove_partials
 from foldwright.runtime.progress import ProgressFactory, silent
 
 
@@ -48,6 +49,7 @@ def fetch_structures(
     _check_request(targets, workers, expected)
     downloader = Downloader(policy or DownloadPolicy())
     with _writing(out), _sole_use(out):
+        remove_partials(out)
         earlier = read_manifest(out)
         write_manifest(out, earlier.values())
 

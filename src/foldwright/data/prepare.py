@@ -28,6 +28,7 @@ from foldwright.data.prepared_items import (
 )
 from foldwright.data.store import NewChain, StoreWriter
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
+from foldwright.runtime.partials import remove_partials
 from foldwright.runtime.progress import ProgressFactory, silent
 
 _STRUCTURE_NAME = re.compile(
@@ -85,6 +86,8 @@ def prepare_store(
     writer = StoreWriter(out, source=f"structure files of {folder.name or folder}")
     known_clusters = None if clusters is None else read_clusters(clusters)
     jobs = _jobs(folder, writer.path.with_name(f"{writer.path.name}.items"), filters)
+    for items in {job.item.parent for job in jobs}:
+        remove_partials(items)
     missing = [job for job in jobs if not is_current(job)]
     _prepare_files(missing, workers, progress)
     with writer, progress("store", len(jobs)) as bar:

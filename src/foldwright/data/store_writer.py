@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from foldwright.data.store_format import (
 )
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 from foldwright.runtime.files import sha256_file
+from foldwright.runtime.partials import abandoned_partials, partial_name, remove_partials
 
 _INDEX_COLUMNS = (
     *("index", "name", "length", "split", "cluster", "resolution"),
@@ -115,7 +115,7 @@ class StoreWriter:
         self.path = Path(path).absolute()  # "." has no name to derive others from
         self._source = source
         _check_target(self.path)
-        self._folder = self.path.with_name(f".partial-{secrets.token_hex(6)}-{self.path.name}")
+        self._folder = self.path.with_name(partial_name(self.path.name))
         self._arrays: dict[str, NpyStream] = {}
         self._clusters: dict[str, int] = {}
         self._tables: dict[str, CsvTable] = {}
@@ -129,6 +129,7 @@ class StoreWriter:
         specs = dict(RESIDUE_ARRAYS)
         specs |= {name: (dtype, ()) for name, dtype in CHAIN_COLUMNS.items()}
         specs |= {"offsets": ("<i8", ()), "name_offsets": ("<i8", ()), "name_bytes": ("|u1", ())}
+        _tidy_up(self.path)
         try:
             self._folder.mkdir(parents=True)
             for name, (dtype, row) in specs.items():
@@ -287,6 +288,16 @@ def _check_target(path: Path) -> None:
     if not path.is_dir() or any(path.iterdir()):
         message = "is not a store and will not be overwritten; choose another name"
         raise InputError(Problem(str(path), message))
+
+
+def _tidy_up(target: Path) -> None:
+    """Remove what killed processes left of this store, and bring back a store they had moved."""
+    aside = f"{target.name}-old"
+    for old in abandoned_partials(target.parent, aside):
+        if not target.exists() and (old / INFO_NAME).is_file():
+            old.rename(target)
+    remove_partials(target.parent, aside)
+    remove_partials(target.parent, target.name)
 
 
 def _rename_folder(complete: Path, target: Path) -> None:

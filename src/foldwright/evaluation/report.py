@@ -20,6 +20,7 @@ from foldwright.evaluation.plots import draw_distributions
 from foldwright.evaluation.scores import Value
 from foldwright.evaluation.tables import summary_record
 from foldwright.runtime.files import write_atomic
+from foldwright.runtime.partials import remove_partials
 from foldwright.structure.io import write_structure
 from foldwright.structure.records import Chain, Structure
 from foldwright.structure.secondary import secondary_structure
@@ -51,6 +52,7 @@ def write_report(evaluation: FolderEvaluation, path: Path) -> None:
     The page needs no other file and no network. It holds the structures of the first 100 designs
     and says so where there are more. Names are escaped wherever they stand.
     """
+    remove_partials(path.parent, path.name)
     write_atomic(path, render_report(evaluation))
 
 

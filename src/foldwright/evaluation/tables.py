@@ -14,6 +14,7 @@ from foldwright.evaluation.natural import load_natural
 from foldwright.evaluation.scores import Value
 from foldwright.evaluation.summary import Summary, summarise, summarise_by_length
 from foldwright.runtime.files import write_atomic
+from foldwright.runtime.partials import remove_partials
 
 SCORES_NAME = "scores.csv"
 SUMMARY_NAME = "summary.json"
@@ -78,6 +79,7 @@ def write_tables(evaluation: FolderEvaluation, record: dict[str, Any], out: Path
         record: their `summary_record`.
         out: the folder; made if missing.
     """
+    remove_partials(out)
     write_atomic(out / SCORES_NAME, scores_csv(evaluation))
     write_atomic(
         out / SUMMARY_NAME,

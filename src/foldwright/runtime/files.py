@@ -3,13 +3,13 @@
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
+from foldwright.runtime.partials import partial_name
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _READ_BYTES = 1 << 20
@@ -32,7 +32,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     if target.is_dir():
         raise InputError(Problem(str(target), "is a folder; give the name of a file to write"))
     _make_parents(target)
-    temporary = target.with_name(f".partial-{secrets.token_hex(6)}-{target.name}")
+    temporary = target.with_name(partial_name(target.name))
     try:
         yield temporary
         _publish(temporary, target)

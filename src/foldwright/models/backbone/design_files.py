@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.files import write_atomic
+from foldwright.runtime.partials import remove_partials
 from foldwright.structure.io import write_structure
 from foldwright.structure.records import Structure
 
@@ -45,7 +46,7 @@ class DesignFolder:
         self.path = path
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Start a run here, or go on with one of equal settings.
+        """Start a run here, or go on with one of equal settings; remove what a kill left over.
 
         Raises:
             InputError: the folder holds a run with other settings; each is named.
@@ -55,6 +56,8 @@ class DesignFolder:
             text = json.dumps({"format": FORMAT, "settings": settings}, indent=2)
             write_atomic(self.path / RUN_FILE, text + "\n")
             return
+        for folder in (self.path, self.path / ITEMS_FOLDER):
+            remove_partials(folder)
         if found.get("format") != FORMAT:
             message = (
                 f"is of format {found.get('format')!r}, expected {FORMAT!r}; use another --out"
