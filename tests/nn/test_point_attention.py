@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from foldwright.nn.point_attention import (
+from foldwright.nn.point_attention import attend
+from foldwright.nn.point_attention_choice import PointBackend
+from foldwright.nn.point_attention_terms import (
     Attended,
     DenseTerms,
     FactorTerms,
     NeighbourTerms,
     PairTerms,
     PointAttentionTerms,
-    PointBackend,
-    attend,
 )
 from tests.nn.random_blocks import normal
 
@@ -37,6 +37,7 @@ def terms(pair: PairTerms | None, dtype: torch.dtype = torch.float64) -> PointAt
         value_points=leaf(B, H, N, V, 3, seed=6),
         point_weight=torch.tensor([0.3, 0.8], dtype=dtype),
         mask=mask,
+        query_mask=mask,
         pair=pair,
     )
 
@@ -86,15 +87,25 @@ def check(t: PointAttentionTerms, backend: PointBackend, tolerance: float) -> No
         assert (one - two).abs().max().item() <= 10 * tolerance
 
 
+EXACT = pytest.mark.parametrize("backend", ["dense", "sdpa", "tiles"])
+
+
+@EXACT
 @pytest.mark.parametrize("rank", [1, 2, 16, 32])
-def test_lifted_form_is_exact_for_any_rank(rank: int) -> None:
-    check(terms(factors(rank)), "sdpa", 1e-12)
+def test_lifted_form_is_exact_for_any_rank(rank: int, backend: PointBackend) -> None:
+    check(terms(factors(rank)), backend, 1e-12)
     single = torch.float32
-    check(terms(factors(rank, single), single), "sdpa", 5e-6)
+    check(terms(factors(rank, single), single), backend, 5e-6)
 
 
-def test_lifted_form_without_pairs() -> None:
-    check(terms(None), "sdpa", 1e-12)
+@EXACT
+def test_lifted_form_without_pairs(backend: PointBackend) -> None:
+    check(terms(None), backend, 1e-12)
+
+
+def test_dense_pairs_by_products() -> None:
+    bias = normal(B, H, N, N).requires_grad_()
+    check(terms(DenseTerms(bias, normal(B, N, N, D).requires_grad_())), "dense", 1e-12)
 
 
 def test_neighbour_lists_match_the_dense_evaluation_of_the_same_lists() -> None:
@@ -159,6 +170,7 @@ def logit_error(radius_nm: float, origin_nm: float) -> float:
         value_points=points[:, :, :, :1].contiguous(),
         point_weight=torch.tensor([math.sqrt(1 / 54)]).double(),
         mask=torch.ones(1, 64, dtype=torch.bool),
+        query_mask=torch.ones(1, 64, dtype=torch.bool),
         pair=None,
     )
     single = dataclasses.replace(
@@ -166,7 +178,7 @@ def logit_error(radius_nm: float, origin_nm: float) -> float:
         **{
             f.name: getattr(t, f.name).float()
             for f in dataclasses.fields(t)
-            if f.name not in ("mask", "pair")
+            if f.name not in ("mask", "query_mask", "pair")
         },
     )
     truth = attend(t, backend="reference").scalars

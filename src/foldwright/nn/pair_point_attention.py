@@ -17,14 +17,14 @@ from foldwright.nn.invariant_point_attention import (
 )
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import DensePair, FactorizedPair, PairRepresentation, SparsePair
-from foldwright.nn.point_attention import (
+from foldwright.nn.point_attention import attend
+from foldwright.nn.point_attention_choice import PointBackend
+from foldwright.nn.point_attention_terms import (
     DenseTerms,
     FactorTerms,
     NeighbourTerms,
     PairTerms,
     PointAttentionTerms,
-    PointBackend,
-    attend,
 )
 
 BiasScaling = Literal["original", "scaled", "unscaled"]
@@ -89,23 +89,21 @@ class PairPointAttention(nn.Module):
         terms = self._terms(s, pair, frames, mask)
         with without_autocast(s):
             attended = attend(terms, backend=backend)
-            attended_points = attended.points * mask[:, None, :, None, None]
             b, n = mask.shape
-            points = attended_points.permute(0, 2, 4, 1, 3).reshape(b, n, 3, -1)
+            points = attended.points.permute(0, 2, 4, 1, 3).reshape(b, n, 3, -1)
             x, y, z = local = points_to_local(points, frames)
             norms = torch.sqrt(x.square() + y.square() + z.square() + _NORM_EPS)
-        real = mask[..., None]
-        features = [_merge_heads(attended.scalars) * real, *local, norms]
+        features = [_merge_heads(attended.scalars), *local, norms]
         if attended.pairs is not None:
-            features.append(_merge_heads(attended.pairs) * real)
+            features.append(_merge_heads(attended.pairs))
         update: Tensor = self.linear_out(torch.cat(features, dim=-1).to(s.dtype))
         return update
 
     def _terms(
         self, s: Tensor, pair: PairRepresentation | None, frames: Rigid, mask: Tensor
     ) -> PointAttentionTerms:
-        query = _widened(self._heads(self.linear_q(s)))
-        key, value = _widened(self._heads(self.linear_kv(s))).chunk(2, dim=-1)
+        query = self._heads(self.linear_q(s))
+        key, value = self._heads(self.linear_kv(s)).chunk(2, dim=-1)
         query_points = self._global_points(self.linear_q_points(s), frames)
         key_value_points = self._global_points(self.linear_kv_points(s), frames)
         split = [self.num_qk_points, key_value_points.shape[3] - self.num_qk_points]
@@ -120,6 +118,7 @@ class PairPointAttention(nn.Module):
             value_points=value_points,
             point_weight=functional.softplus(self.head_weights) * point_scale,
             mask=mask,
+            query_mask=mask,
             pair=self._pair_terms(pair),
         )
 
@@ -147,7 +146,7 @@ class PairPointAttention(nn.Module):
     def _project(self, z: Tensor) -> tuple[Tensor, Tensor]:
         assert self.linear_b is not None
         assert self.down_z is not None
-        return _widened(self.linear_b(z)), _widened(self.down_z(z))
+        return self.linear_b(z), self.down_z(z)
 
     def _scale(self, *, dense: bool) -> float:
         scaled = dense if self.bias_scaling == "original" else self.bias_scaling == "scaled"
@@ -160,14 +159,10 @@ class PairPointAttention(nn.Module):
     def _global_points(self, projected: Tensor, frames: Rigid) -> Tensor:
         """Local projections, x, y and z in blocks, to global points (b h n p 3)."""
         b, n, _ = projected.shape
-        points = points_to_global(_widened(projected).view(b, n, 3, -1), frames)
+        (local,) = at_least_float32(projected)
+        points = points_to_global(local.view(b, n, 3, -1), frames)
         return points.view(b, n, 3, self.num_heads, -1).permute(0, 3, 1, 4, 2)
 
 
 def _merge_heads(features: Tensor) -> Tensor:
     return features.transpose(1, 2).flatten(-2)
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    (wide,) = at_least_float32(tensor)
-    return wide

@@ -1,0 +1,57 @@
+"""Which back end of point attention `auto` stands for."""
+
+import importlib.util
+import logging
+from functools import cache
+from typing import Literal
+
+from foldwright.nn.point_attention_terms import DenseTerms, NeighbourTerms, PointAttentionTerms
+from foldwright.runtime.tuning import measured_crossover
+
+PointBackend = Literal["auto", "reference", "dense", "tiles", "sdpa", "triton", "gather"]
+
+_LOG = logging.getLogger(__name__)
+_DEFAULT_CROSSOVER = 512
+
+
+def choose_backend(terms: PointAttentionTerms) -> PointBackend:
+    """Choose by representation first, then by length and device.
+
+    Dense pairs have only the dense evaluation, sparse ones only their lists. Of the others, chains
+    below the crossover are evaluated densely and longer ones in linear memory. The crossover is 512
+    unless `foldwright doctor --tune` measured another; which one holds is logged once.
+    """
+    if isinstance(terms.pair, NeighbourTerms):
+        return "gather"
+    if isinstance(terms.pair, DenseTerms):
+        return "dense"
+    device = terms.query.device.type
+    return "dense" if terms.mask.shape[1] < _crossover(device) else linear_backend(device)
+
+
+@cache
+def linear_backend(device_type: str) -> PointBackend:
+    """Return the back end that is linear in memory and fastest on a kind of device."""
+    if device_type == "cpu":
+        return "tiles"
+    triton = device_type == "cuda" and importlib.util.find_spec("triton") is not None
+    return "triton" if triton else "sdpa"
+
+
+@cache
+def _crossover(device_type: str) -> int:
+    measured = measured_crossover(device_type)
+    crossover = _DEFAULT_CROSSOVER if measured is None else measured
+    reason = (
+        "the default; `foldwright doctor --tune` measures it"
+        if measured is None
+        else "measured on this machine by `foldwright doctor --tune`"
+    )
+    _LOG.info(
+        "point attention on %s: dense below %d keys, %s from there (%s)",
+        device_type,
+        crossover,
+        linear_backend(device_type),
+        reason,
+    )
+    return crossover
