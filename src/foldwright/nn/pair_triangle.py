@@ -4,9 +4,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from foldwright.geometry.vectors import at_least_float32
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import FactorizedPair
+from foldwright.nn.residue_chunks import residues_per_chunk, sum_over_residues
 from foldwright.nn.triangle import TriangleDirection
+
+_INNER_OUTER = {"outgoing": ("right", "left"), "incoming": ("left", "right")}
 
 
 def multiply_triangles(
@@ -29,12 +33,13 @@ class FactorizedTriangleMultiplication(nn.Module):
 
     Projections, gates and norms act on each factor, the contraction is exact. That is not the dense
     block applied to the product of the factors, whose gates are nonlinear in it: the two blocks are
-    different models. Returns an update of both factors.
+    different models.
     """
 
     def __init__(self, c_z: int, c_hidden: int, *, direction: TriangleDirection) -> None:
         super().__init__()
-        self.direction = direction
+        # the sum over k takes the factors of one side, residues i and j have those of the other
+        self._inner, self._outer = _INNER_OUTER[direction]
         self.layer_norm_in = _both(nn.LayerNorm(c_z), nn.LayerNorm(c_z))
         self.linear_p = _both(Linear(c_z, 2 * c_hidden), Linear(c_z, 2 * c_hidden))
         self.linear_g = _both(
@@ -47,30 +52,56 @@ class FactorizedTriangleMultiplication(nn.Module):
         )
 
     def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
-        """Compute the update of the factors; only real residues enter the sum."""
-        sides = {"left": z.left, "right": z.right}
-        normed = {side: self.layer_norm_in[side](factor) for side, factor in sides.items()}
-        gated = {side: self._gated(side, factor, mask) for side, factor in normed.items()}
-        (a_left, b_left), (a_right, b_right) = gated["left"], gated["right"]
-        product = multiply_triangles(
-            FactorizedPair(a_left, a_right),
-            FactorizedPair(b_left, b_right),
-            direction=self.direction,
+        """Compute the update of both factors; only real residues enter the sum."""
+        return self.update(z, self.contract(z, mask))
+
+    def contract(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> Float[Tensor, "c b r r"]:
+        """Sum over the third corner: the small matrix G of `multiply_triangles`, per channel.
+
+        All that a residue's update needs to know of the other residues.
+        """
+        factor = getattr(z, self._inner)
+        rows = residues_per_chunk(factor.shape[0] * factor.shape[2])
+        return sum_over_residues(self._contract, (factor, mask), rows=rows)
+
+    def update(self, z: FactorizedPair, inner: Float[Tensor, "c b r r"]) -> FactorizedPair:
+        """Compute the update of some residues' factors, given the sum over all residues."""
+        normed = {side: self.layer_norm_in[side](getattr(z, side)) for side in ("left", "right")}
+        b, n, r, _ = z.left.shape
+        flat = normed[self._outer].flatten(0, 2)
+        p, g = self.linear_p[self._outer], self.linear_g[self._outer]
+        half = p.out_features // 2
+        a = _channels_first(flat, p, slice(half)) * _channels_first(flat, g, slice(half)).sigmoid()
+        product = a.view(half * b, n, r) @ inner.flatten(0, 1).to(a.dtype)
+        left = product.view(half, -1).t().unflatten(0, (b, n, r))
+        right = nn.functional.linear(flat, p.weight[half:], p.bias[half:]) * torch.sigmoid(
+            nn.functional.linear(flat, g.weight[half:], g.bias[half:])
         )
         return FactorizedPair(
-            self._out("left", product.left, normed["left"]),
-            self._out("right", product.right, normed["right"]),
+            self._out("left", left, normed["left"]),
+            self._out("right", right.unflatten(0, (b, n, r)), normed["right"]),
         )
 
-    def _gated(self, side: str, factor: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        gated = self.linear_p[side](factor) * torch.sigmoid(self.linear_g[side](factor))
-        a, b = (gated * mask[:, :, None, None]).chunk(2, dim=-1)
-        return a, b
+    def _contract(self, factor: Tensor, mask: Tensor) -> Tensor:
+        b, n, r, _ = factor.shape
+        flat = self.layer_norm_in[self._inner](factor).flatten(0, 2)
+        p, g = self.linear_p[self._inner], self.linear_g[self._inner]
+        every = slice(p.out_features)
+        gated = _channels_first(flat, p, every) * _channels_first(flat, g, every).sigmoid()
+        gated = gated.view(2, -1, n, r) * mask.repeat(gated.shape[0] // 2, 1)[..., None]
+        # in at least float32: over a long chain the sum has many terms
+        (gated,) = at_least_float32(gated)
+        return (gated[0].transpose(-1, -2) @ gated[1]).unflatten(0, (-1, b))
 
     def _out(self, side: str, product: Tensor, normed: Tensor) -> Tensor:
         gate = torch.sigmoid(self.linear_gate[side](normed))
         update: Tensor = self.linear_z[side](self.layer_norm_out[side](product)) * gate
         return update
+
+
+def _channels_first(flat: Tensor, linear: nn.Linear, rows: slice) -> Tensor:
+    """Some outputs of a linear map as (c v): sums per channel then need no transposed copy."""
+    return torch.addmm(linear.bias[rows, None], linear.weight[rows], flat.t())
 
 
 class FactorTransition(nn.Module):
@@ -122,7 +153,8 @@ class RankMix(nn.Module):
 
 
 def _mix(weight: Tensor, old: Tensor, update: Tensor) -> Tensor:
-    return torch.einsum("qr,bnrc->bnqc", weight, torch.cat([old, update], dim=2))
+    both = torch.cat([old, update], dim=2).flatten(0, 1)
+    return (weight.expand(len(both), -1, -1) @ both).view(old.shape)
 
 
 def _both(left: nn.Module, right: nn.Module) -> nn.ModuleDict:

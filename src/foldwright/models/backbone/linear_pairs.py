@@ -1,5 +1,8 @@
 """Pair track of long chains: factorised and sparse pairs, in linear memory."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -17,6 +20,7 @@ from foldwright.nn.pair_triangle import (
     FactorTransition,
     RankMix,
 )
+from foldwright.nn.residue_chunks import map_residues, residues_per_chunk
 
 _DISTANCE_EPS = 1e-10
 
@@ -110,7 +114,11 @@ class FactorizedPairFeatureNet(nn.Module):
 
 
 class FactorizedTransformLayer(nn.Module):
-    """Triangle multiplications and transition, each added by a learned mix of ranks."""
+    """Triangle multiplications and transition, each added by a learned mix of ranks.
+
+    Works through the chain in chunks of residues and recomputes them in the backward pass: of a
+    layer only the factors before each triangle are kept.
+    """
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
@@ -132,12 +140,41 @@ class FactorizedTransformLayer(nn.Module):
     def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
         """Apply the updates in the order of the dense layer."""
         for name, triangle in self.triangles.items():
-            update = triangle(z, mask)
-            update = FactorizedPair(self.dropout(update.left), self.dropout(update.right))
-            z = self.triangle_mixes[name](z, update)
+            inner = triangle.contract(z, mask)
+            z = _in_chunks(partial(self._add_triangle, name, inner), z, mask)
+        return _in_chunks(self._add_transition, z, mask)
+
+    def _add_triangle(
+        self, name: str, inner: Tensor, z: FactorizedPair, mask: Tensor
+    ) -> FactorizedPair:
+        update = self.triangles[name].update(z, inner)
+        update = FactorizedPair(self._drop(update.left), self._drop(update.right))
+        mixed: FactorizedPair = self.triangle_mixes[name](z, update)
+        return mixed
+
+    def _add_transition(self, z: FactorizedPair, mask: Tensor) -> FactorizedPair:
         z = self.transition_mix(z, self.transition(z))
         real = mask[:, :, None, None]
         return FactorizedPair(z.left * real, z.right * real)
+
+    def _drop(self, factor: Tensor) -> Tensor:
+        """Dropout with one mask for all ranks: what is dropped is a channel of a residue."""
+        keep: Tensor = self.dropout(torch.ones_like(factor[:, :, :1]))
+        return factor * keep
+
+
+def _in_chunks(
+    function: Callable[[FactorizedPair, Tensor], FactorizedPair], z: FactorizedPair, mask: Tensor
+) -> FactorizedPair:
+    """Apply a function that treats residues one by one; intermediates live for one chunk."""
+
+    def on_factors(left: Tensor, right: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        out = function(FactorizedPair(left, right), mask)
+        return out.left, out.right
+
+    b, _, r, _ = z.left.shape
+    left, right = map_residues(on_factors, (z.left, z.right, mask), rows=residues_per_chunk(b * r))
+    return FactorizedPair(left, right)
 
 
 class SparseTransformLayer(nn.Module):

@@ -1,0 +1,58 @@
+"""Work on chunks of residues whose intermediates are recomputed in the backward pass.
+
+Between the passes only inputs and outputs of the whole live, and within one the intermediates of
+one chunk: memory for the intermediates does not grow with the length, and they stay in the cache.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+_VECTORS_PER_CHUNK = 2048
+
+Result = TypeVar("Result")
+
+
+def residues_per_chunk(vectors_per_residue: int) -> int:
+    """Residues whose vectors make a chunk: enough for the matrix products, few for the cache."""
+    return max(1, _VECTORS_PER_CHUNK // vectors_per_residue)
+
+
+def map_residues(
+    function: Callable[..., tuple[Tensor, ...]], tensors: tuple[Tensor, ...], *, rows: int
+) -> tuple[Tensor, ...]:
+    """Apply a function to chunks of `rows` residues and join what it returns.
+
+    The residues are dimension 1 of every tensor in and out; a residue's results must come from
+    its own entries alone.
+    """
+    parts = [_recomputed(function, chunk) for chunk in _chunks(tensors, rows)]
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(torch.cat(pieces, dim=1) for pieces in zip(*parts, strict=True))
+
+
+def sum_over_residues(
+    function: Callable[..., Tensor], tensors: tuple[Tensor, ...], *, rows: int
+) -> Tensor:
+    """Add up what a function returns for chunks of `rows` residues."""
+    first, *others = _chunks(tensors, rows)
+    total: Tensor = _recomputed(function, first)
+    for chunk in others:
+        total = total + _recomputed(function, chunk)
+    return total
+
+
+def _chunks(tensors: tuple[Tensor, ...], rows: int) -> list[tuple[Tensor, ...]]:
+    # `split` and not slices: the gradient of a slice is as long as the whole
+    return list(zip(*(tensor.split(rows, dim=1) for tensor in tensors), strict=True))
+
+
+def _recomputed(function: Callable[..., Result], chunk: tuple[Tensor, ...]) -> Result:
+    if not torch.is_grad_enabled():
+        return function(*chunk)
+    result: Result = checkpoint(function, *chunk, use_reentrant=False)
+    return result
