@@ -19,6 +19,7 @@ from foldwright.models.fold import FoldConfig, inputs_from_arrays
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.trunk import first_previous
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.models.fold.weights.load import empty_network
 
 ATOMS_PER_TOKEN = 8
@@ -106,22 +107,34 @@ def measure(tokens: int, *, whole: bool, repeats: int) -> dict[str, float]:
     target = network.target_features(inputs)
     previous = first_previous(target, config.pair_channels, config.single_channels)
     order = torch.arange(1)
-    found = network.trunk(inputs, target, previous, order)
-    seconds = cpu_seconds(lambda: network.trunk(inputs, target, previous, order), repeats)
-    block = network.trunk.blocks[0]
-    single_block = cpu_seconds(lambda: block(*found, inputs.tokens.mask), repeats)
+    work = Workspace()
+    found = network.trunk(inputs, target, previous, order, work)
+
+    def one_pass() -> None:
+        network.trunk(inputs, target, (found[0].clone(), found[1]), order, work)
+
+    seconds = cpu_seconds(one_pass, repeats)
+    block, pair, single = network.trunk.blocks[0], found[0].clone(), found[1].clone()
+    single_block = cpu_seconds(
+        lambda: block.update(pair, single, inputs.tokens.mask, work), repeats
+    )
     missing = released.num_trunk_blocks - trunk_blocks
-    conditioning = network.diffusion.condition(inputs, target, *found)
-    positions, level = torch.randn(tokens, 24, 3), torch.tensor(10.0)
+    conditioning = network.diffusion.condition(inputs, target, *found, work, keep_logits=True)
+    positions, level = torch.randn(1, tokens, 24, 3), torch.tensor(10.0)
+    five = positions.expand(5, -1, -1, -1)
     return {
         "trunk pass": seconds + missing * single_block,
         "pairformer block": single_block,
         "denoising call": cpu_seconds(
-            lambda: network.diffusion(inputs, conditioning, positions, level), repeats
+            lambda: network.diffusion(inputs, conditioning, positions, level, work), repeats
         ),
+        "5 samples, each": cpu_seconds(
+            lambda: network.diffusion(inputs, conditioning, five, level, work), repeats
+        )
+        / 5,
         "confidence call": cpu_seconds(
             lambda: network.confidence(
-                inputs.tokens, inputs.pseudo_beta, positions, target, *found
+                inputs.tokens, inputs.pseudo_beta, positions[0], target, *found, work
             ),
             repeats,
         ),

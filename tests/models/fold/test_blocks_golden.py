@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from foldwright.models.fold.network.adaptive import (
     AdaptiveLayerNorm,
@@ -23,6 +23,7 @@ from foldwright.models.fold.network.gated_transition import GatedTransition
 from foldwright.models.fold.network.grid_attention import GridAttention
 from foldwright.models.fold.network.msa import MSABlock, MSAPairAttention, OuterProductMean
 from foldwright.models.fold.network.pairformer import PairBlock, PairformerBlock
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.nn.triangle import TriangleMultiplication
 from tests.models.fold.golden_files import FoldGolden, LoadGolden, relative_error
 
@@ -86,8 +87,8 @@ def adaptive(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module], float
     def error(both: nn.Module) -> float:
         norm, out = both
         return max(
-            relative_error(norm(x, s), golden.result("cond")),
-            relative_error(out(x, s), golden.result("zero_cond")),
+            relative_error(norm(x, *norm.modulation(s)), golden.result("cond")),
+            relative_error(out(x, out.opening(s)), golden.result("zero_cond")),
         )
 
     return module, error
@@ -97,7 +98,7 @@ def conditioned_transition(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.
     x, s = golden.input("x"), golden.input("single_cond")
     module = ConditionedTransition(x.shape[-1], s.shape[-1], factor=golden.meta["factor_cond"])
     golden.load(module, "t_")
-    return module, lambda m: relative_error(m(x, s), golden.result("cond"))
+    return module, lambda m: relative_error(m(x, m.modulation(s)), golden.result("cond"))
 
 
 def self_attention(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module], float]]:
@@ -105,7 +106,9 @@ def self_attention(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module],
     module = ConditionedAttention(x.shape[-1], s.shape[-1], num_heads=golden.meta["num_head"])
     golden.load(module, "s_")
     logits = golden.input("pair_logits")
-    return module, lambda m: relative_error(m(x, s, hide_keys(logits, mask)), golden.result("cond"))
+    return module, lambda m: relative_error(
+        m(x, m.modulation(s), hide_keys(logits, mask)), golden.result("cond")
+    )
 
 
 def plain_self_attention(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module], float]]:
@@ -119,7 +122,7 @@ def plain_self_attention(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Mo
         value_width=sizes["value_dim"],
     )
     golden.load(module, "u_")
-    return module, lambda m: relative_error(m(x, logits, mask), golden.result("uncond"))
+    return module, lambda m: relative_error(m(x, hide_keys(logits, mask)), golden.result("uncond"))
 
 
 def cross_attention(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module], float]]:
@@ -136,7 +139,7 @@ def cross_attention(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module]
     golden.load(module, "x_")
     logits = window_logits(golden.input("pair_logits"), mask_q, mask_k)
     return module, lambda m: relative_error(
-        m(x_q, x_k, s_q, s_k, logits), golden.result("y"), mask_q
+        m(x_q, x_k, m.modulation(s_q, s_k), logits, lambda keys: keys), golden.result("y"), mask_q
     )
 
 
@@ -152,7 +155,9 @@ def transformer(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module], fl
         super_block_size=size,
     )
     golden.load(module, "transformer")
-    return module, lambda m: relative_error(m(x, s, m.logits(pair, mask)), golden.result("y"), mask)
+    return module, lambda m: relative_error(
+        m(x[None], s, m.logits(pair, mask, Workspace()))[0], golden.result("y"), mask
+    )
 
 
 def msa_block(golden: FoldGolden) -> tuple[nn.Module, Callable[[nn.Module], float]]:

@@ -40,10 +40,10 @@ def test_an_exact_denoiser_of_gaussian_data_gives_its_spread() -> None:
         denoise,
         torch.ones(4000, 24, dtype=torch.bool),
         noise_levels(100),
-        seeded_draws(torch.ones(4000, 24, dtype=torch.bool), _generator(0)),
+        [seeded_draws(torch.ones(4000, 24, dtype=torch.bool), _generator(0))],
         config,
     )
-    centred = found - found.mean((0, 1))
+    centred = found - found.mean((1, 2))
     # Euler's steps on this schedule lose a few per cent of the spread.
     assert float(centred.std()) == pytest.approx(spread, rel=0.06)
 
@@ -57,7 +57,7 @@ def test_no_noise_is_added_below_the_threshold() -> None:
 
     levels = torch.tensor([4.0, 2.0, 1.0, 0.5])
     draws = seeded_draws(REAL, _generator(1))
-    found = sample_positions(denoise, REAL, levels, draws, FoldSamplerConfig(steps=3))
+    found = sample_positions(denoise, REAL, levels, [draws], FoldSamplerConfig(steps=3))
     assert seen == pytest.approx([4 * 1.8, 2.0, 1.0])
     assert torch.isfinite(found).all()
 
@@ -70,10 +70,10 @@ def test_empty_slots_end_at_zero_and_do_not_move_the_others() -> None:
         return positions * 0.5
 
     found = sample_positions(
-        denoise, real, noise_levels(4), seeded_draws(real, _generator(2)), FoldSamplerConfig()
+        denoise, real, noise_levels(4), [seeded_draws(real, _generator(2))], FoldSamplerConfig()
     )
-    assert (found[:, 7:] == 0).all()
-    assert (found[:, :7] != 0).any()
+    assert (found[0, :, 7:] == 0).all()
+    assert (found[0, :, :7] != 0).any()
 
 
 def test_without_atoms_the_centre_is_finite() -> None:
@@ -82,10 +82,10 @@ def test_without_atoms_the_centre_is_finite() -> None:
         lambda positions, level: positions,
         none,
         noise_levels(2),
-        seeded_draws(none, _generator(3)),
+        [seeded_draws(none, _generator(3))],
         FoldSamplerConfig(),
     )
-    assert torch.equal(found, torch.zeros(2, 24, 3))
+    assert torch.equal(found, torch.zeros(1, 2, 24, 3))
 
 
 def test_rotations_are_proper_and_uniform() -> None:

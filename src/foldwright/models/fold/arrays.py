@@ -15,6 +15,7 @@ from foldwright.models.fold.inputs import (
     Templates,
     Tokens,
 )
+from foldwright.models.fold.windows import without_empty_windows
 from foldwright.runtime.errors import InputError, Problem
 
 Arrays = Mapping[str, np.ndarray]
@@ -92,7 +93,7 @@ def inputs_from_arrays(arrays: Arrays, source: str) -> FoldInputs:
             tensors["template_atom_mask"],
         ),
         reference=_reference(tensors),
-        layout=_layout(gathers),
+        layout=without_empty_windows(_layout(gathers), tensors["pred_dense_atom_mask"]),
         pseudo_beta=gathers["token_atoms_to_pseudo_beta"],
         bonds=torch.cat(
             [

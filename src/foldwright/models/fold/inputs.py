@@ -1,6 +1,9 @@
 """What enters the fold network: frozen records of tensors, without a batch dimension."""
 
+import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,10 +20,18 @@ class Gather:
     index: Int[Tensor, "*target"]
     mask: Bool[Tensor, "*target"]
 
+    @cached_property
+    def full(self) -> bool:
+        """Whether every target has a source."""
+        return bool(self.mask.all())
+
     def take(self, source: Tensor, *, dims: int) -> Tensor:
         """Return the source, whose first `dims` axes are its layout, in the target layout."""
         flat = source.flatten(0, dims - 1) if dims > 1 else source
-        taken = flat[self.index]
+        taken = flat.index_select(0, self.index.flatten())
+        taken = taken.view(*self.index.shape, *flat.shape[1:])
+        if self.full:
+            return taken
         mask = self.mask.view(*self.mask.shape, *(1,) * (taken.ndim - self.mask.ndim))
         return taken & mask if taken.dtype == torch.bool else taken * mask.to(taken.dtype)
 
@@ -106,3 +117,15 @@ class FoldInputs:
     layout: AtomLayout
     pseudo_beta: Gather
     bonds: Int[Tensor, "m 2"]
+
+    def to(self, device: torch.device | str) -> "FoldInputs":
+        """Return the same input with all tensors on `device`."""
+        moved: FoldInputs = _moved(self, torch.device(device))
+        return moved
+
+
+def _moved(record: Any, device: torch.device) -> Any:
+    if isinstance(record, Tensor):
+        return record.to(device)
+    fields = dataclasses.fields(record)
+    return type(record)(**{f.name: _moved(getattr(record, f.name), device) for f in fields})

@@ -14,12 +14,14 @@ from foldwright.models.fold.network.distogram import contact_probabilities
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.trunk import first_previous, shuffled_rows
 from foldwright.models.fold.network.workspace import Workspace
+from foldwright.models.fold.plan import MemoryPlan, plan_memory
 from foldwright.models.fold.sample import (
     SampleDraws,
     noise_levels,
     sample_positions,
     seeded_draws,
 )
+from foldwright.runtime.memory import available_memory
 from foldwright.runtime.seeds import make_generator
 
 
@@ -89,32 +91,37 @@ def predict(
     *,
     num_samples: int,
     draws: FoldDraws,
+    plan: MemoryPlan | None = None,
 ) -> FoldPrediction:
     """Predict structures of one input.
 
-    Samples are computed one after another, so that each is the same to the last bit whatever
-    their number.
+    Each sample is the same to the last bit whatever their number and whatever the plan. Without a
+    plan, one is chosen from the memory that is free.
     """
+    if plan is None:
+        free = available_memory(inputs.tokens.mask.device)
+        plan = plan_memory(network.config, inputs, num_samples=num_samples, free_bytes=free)
     orders = [draws.row_order(index) for index in range(config.num_recycles + 1)]
-    work = Workspace()
+    work = Workspace(factors_at_once=plan.factors_at_once)
     trunk = run_trunk(network, inputs, orders, work)
     parts = (trunk.target, trunk.pair, trunk.single)
-    conditioning = network.diffusion.condition(inputs, *parts)
+    conditioning = network.diffusion.condition(inputs, *parts, work, keep_logits=plan.keep_logits)
     levels = noise_levels(config.steps).to(trunk.pair.device)
 
     def denoise(positions: Tensor, level: Tensor) -> Tensor:
-        denoised: Tensor = network.diffusion(inputs, conditioning, positions, level)
+        denoised: Tensor = network.diffusion(inputs, conditioning, positions, level, work)
         return denoised
 
     real = inputs.reference.real
-    positions = tuple(
-        sample_positions(denoise, real, levels, draws.sample(index), config)
-        for index in range(num_samples)
-    )
+    positions: list[Tensor] = []
+    for start in range(0, num_samples, plan.samples_together):
+        chosen = range(start, min(start + plan.samples_together, num_samples))
+        together = [draws.sample(index) for index in chosen]
+        positions.extend(sample_positions(denoise, real, levels, together, config))
     scores = tuple(
         network.confidence(inputs.tokens, inputs.pseudo_beta, one, *parts, work)
         for one in positions
     )
     logits = network.distogram(trunk.pair)
     contacts = contact_probabilities(logits, inputs.tokens.pair_mask)
-    return FoldPrediction(trunk, positions, scores, logits, contacts)
+    return FoldPrediction(trunk, tuple(positions), scores, logits, contacts)

@@ -1,6 +1,6 @@
 """Atom positions by denoising from pure noise, every random number given from outside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,29 +43,32 @@ def sample_positions(
     denoise: Denoise,
     real: Bool[Tensor, "n a"],
     levels: Float[Tensor, " t"],
-    draws: SampleDraws,
+    draws: Sequence[SampleDraws],
     config: FoldSamplerConfig,
-) -> Float[Tensor, "n a 3"]:
-    """Denoise one structure, Å (Abramson et al. 2024, algorithms 18 and 19).
+) -> Float[Tensor, "samples n a 3"]:
+    """Denoise one structure for each of `draws`, Å (Abramson et al. 2024, algorithms 18, 19).
 
     Args:
-        denoise: positions and noise level to denoised positions.
+        denoise: positions of all samples and their noise level to denoised positions.
         real: atoms that exist; the other slots hold leftover noise that reaches nothing and are
             set to zero at the end.
         levels: noise levels, falling.
-        draws: all random numbers.
+        draws: all random numbers of every sample.
         config: settings of the steps.
     """
-    positions = levels[0] * draws.initial
+    positions = torch.stack([levels[0] * sample.initial for sample in draws])
     for index in range(len(levels) - 1):
         level, goal = levels[index], levels[index + 1]
-        given = draws.step(index)
-        positions = _augment(positions, real, given)
+        given = [sample.step(index) for sample in draws]
+        positions = torch.stack(
+            [_augment(one, real, own) for one, own in zip(positions, given, strict=True)]
+        )
         gamma = config.gamma if float(goal) > config.gamma_min else 0.0
         raised = level * (1 + gamma)
         # A clamp: at gamma = 0 the difference is a rounding error that may be negative.
         added = (raised.square() - level.square()).clamp(min=0).sqrt()
-        positions = positions + config.noise_scale * added * given.noise
+        noise = torch.stack([own.noise for own in given])
+        positions = positions + config.noise_scale * added * noise
         slope = (positions - denoise(positions, raised)) / raised
         positions = positions + config.step_scale * (goal - raised) * slope
     return positions * real[..., None]

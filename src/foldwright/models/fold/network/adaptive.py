@@ -1,11 +1,25 @@
 """Layers whose scale, shift and gate follow a conditioning vector."""
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from foldwright.nn.linear import Linear
+
+
+class Modulation(NamedTuple):
+    """What a conditioning vector makes of one block: scale and shift of its norm, its gate.
+
+    It is computed once for everything that shares the condition: all samples of a noise level,
+    or all noise levels.
+    """
+
+    scale: Float[Tensor, "*batch c"]
+    shift: Float[Tensor, "*batch c"]
+    gate: Float[Tensor, "*batch o"]
 
 
 class AdaptiveLayerNorm(nn.Module):
@@ -18,13 +32,21 @@ class AdaptiveLayerNorm(nn.Module):
         self.scale = Linear(condition_channels, channels)
         self.shift = Linear(condition_channels, channels, bias=False)
 
-    def forward(
-        self, x: Float[Tensor, "*batch c"], condition: Float[Tensor, "*batch d"]
-    ) -> Float[Tensor, "*batch c"]:
-        """Normalise `x` and move it by the condition."""
+    def modulation(
+        self, condition: Float[Tensor, "*batch d"]
+    ) -> tuple[Float[Tensor, "*batch c"], Float[Tensor, "*batch c"]]:
+        """Return scale and shift."""
         condition = self.condition_norm(condition)
-        moved: Tensor = torch.sigmoid(self.scale(condition)) * self.layer_norm(x)
-        return moved + self.shift(condition)
+        return self.scale(condition).sigmoid_(), self.shift(condition)
+
+    def forward(
+        self,
+        x: Float[Tensor, "*batch c"],
+        scale: Float[Tensor, "*batch c"],
+        shift: Float[Tensor, "*batch c"],
+    ) -> Float[Tensor, "*batch c"]:
+        """Normalise `x` and move it."""
+        return torch.addcmul(shift, scale, self.layer_norm(x))
 
 
 class AdaptiveOutput(nn.Module):
@@ -35,11 +57,16 @@ class AdaptiveOutput(nn.Module):
         self.linear = Linear(channels, channels_out, bias=False)
         self.gate = Linear(condition_channels, channels_out)
 
+    def opening(self, condition: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch o"]:
+        """Return how open the gate is; the condition enters as it is, without a norm."""
+        gate: Tensor = self.gate(condition).sigmoid_()
+        return gate
+
     def forward(
-        self, x: Float[Tensor, "*batch c"], condition: Float[Tensor, "*batch d"]
+        self, x: Float[Tensor, "*batch c"], gate: Float[Tensor, "*batch o"]
     ) -> Float[Tensor, "*batch o"]:
-        """Map `x`; the condition enters as it is, without a norm."""
-        update: Tensor = self.linear(x) * torch.sigmoid(self.gate(condition))
+        """Map `x`."""
+        update: Tensor = self.linear(x).mul_(gate)
         return update
 
 
@@ -52,10 +79,13 @@ class ConditionedTransition(nn.Module):
         self.up = Linear(channels, 2 * factor * channels, bias=False, init="relu")
         self.out = AdaptiveOutput(factor * channels, channels, condition_channels)
 
-    def forward(
-        self, x: Float[Tensor, "*batch c"], condition: Float[Tensor, "*batch d"]
-    ) -> Float[Tensor, "*batch c"]:
+    def modulation(self, condition: Float[Tensor, "*batch d"]) -> Modulation:
+        """Return what `forward` needs of the condition."""
+        return Modulation(*self.norm.modulation(condition), self.out.opening(condition))
+
+    def forward(self, x: Float[Tensor, "*batch c"], by: Modulation) -> Float[Tensor, "*batch c"]:
         """Compute the update without residual."""
-        gate, value = self.up(self.norm(x, condition)).chunk(2, dim=-1)
-        update: Tensor = self.out(silu(gate) * value, condition)
+        normed = self.norm(x, by.scale, by.shift)
+        gate, value = (normed @ part.t() for part in self.up.weight.chunk(2))
+        update: Tensor = self.out(silu(gate, inplace=True).mul_(value), by.gate)
         return update

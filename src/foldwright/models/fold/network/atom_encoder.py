@@ -6,7 +6,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from foldwright.models.fold.inputs import AtomLayout, ReferenceAtoms
-from foldwright.models.fold.network.atom_transformer import AtomContext, AtomTransformer
+from foldwright.models.fold.network.atom_transformer import (
+    AtomContext,
+    AtomTransformer,
+    PreparedBlock,
+)
+from foldwright.models.fold.network.workspace import row_blocks
 from foldwright.nn.linear import Linear
 
 
@@ -98,11 +103,14 @@ class AtomEncoder(nn.Module):
         return atom_context(self.reference, atoms, layout, queries, None)
 
     def forward(
-        self, x: Float[Tensor, "w q c"], context: AtomContext, logits: Float[Tensor, "b w h q k"]
+        self,
+        x: Float[Tensor, "w q c"],
+        context: AtomContext,
+        prepared: tuple[PreparedBlock, ...],
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "w q c"]]:
         """Return one vector per token and the atoms, which the decoder takes up again."""
-        x = self.transformer(x, context, logits) * context.query_mask[..., None]
         layout = context.layout
+        x = self.transformer(x, layout, prepared) * context.query_mask[..., None]
         atoms = layout.queries_to_token_atoms.take(self.aggregate(x).relu(), dims=2)
         real = layout.queries_to_token_atoms.take(context.query_mask, dims=2).to(x.dtype)
         total = (atoms * real[..., None]).sum(1)
@@ -134,9 +142,11 @@ class TrunkToAtoms(nn.Module):
         projected = self.single(self.single_norm(single))
         queries = layout.token_atoms_to_queries.take(reference.atoms(atoms), dims=2)
         queries = queries + layout.tokens_to_queries.take(projected, dims=1)
-        pair = self.pair(self.pair_norm(pair))
+        narrow = pair.new_empty(*pair.shape[:2], self.pair.out_features)
+        for rows in row_blocks(*pair.shape[:2]):
+            narrow[rows] = self.pair(self.pair_norm(pair[rows]))
         to_query, to_key = layout.tokens_to_queries, layout.tokens_to_keys
-        gathered = pair[to_query.index[:, :, None], to_key.index[:, None, :]]
+        gathered = narrow[to_query.index[:, :, None], to_key.index[:, None, :]]
         both = to_query.mask[:, :, None] & to_key.mask[:, None, :]
         return atom_context(reference, atoms, layout, queries, gathered * both[..., None])
 
@@ -167,13 +177,13 @@ class AtomDecoder(nn.Module):
         tokens: Float[Tensor, "n d"],
         skip: Float[Tensor, "w q c"],
         context: AtomContext,
-        logits: Float[Tensor, "b w h q k"],
+        prepared: tuple[PreparedBlock, ...],
     ) -> Float[Tensor, "n 24 3"]:
         """Return the position update of every atom, scaled by the denoiser afterwards."""
         real = context.query_mask[..., None]
         projected = self.broadcast(tokens)[:, None].expand(-1, 24, -1)
         x = context.layout.token_atoms_to_queries.take(projected, dims=2)
-        x = self.transformer((x + skip) * real, context, logits) * real
+        x = self.transformer((x + skip) * real, context.layout, prepared) * real
         update = self.out(self.layer_norm(x))
         return context.layout.queries_to_token_atoms.take(update, dims=2)
 
@@ -190,4 +200,4 @@ def atom_context(
     query_mask = layout.token_atoms_to_queries.take(atoms.real, dims=2)
     key_mask = layout.queries_to_keys.take(query_mask, dims=2)
     pair = reference.pairs(atoms, layout, queries, keys, trunk_pair)
-    return AtomContext(layout, queries, keys, pair, query_mask, key_mask)
+    return AtomContext(layout, queries, pair, query_mask, key_mask)

@@ -1,26 +1,39 @@
 """Transformer over atoms in windows of 32 queries and 128 keys."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.models.fold.inputs import AtomLayout
-from foldwright.models.fold.network.adaptive import ConditionedTransition
-from foldwright.models.fold.network.attention import WindowAttention, window_logits
+from foldwright.models.fold.network.adaptive import ConditionedTransition, Modulation
+from foldwright.models.fold.network.attention import (
+    WindowAttention,
+    WindowModulation,
+    window_logits,
+)
 from foldwright.nn.linear import Linear
 
 
 @dataclass(frozen=True)
 class AtomContext:
-    """What conditions the atoms: per query, per key, and per pair in a window."""
+    """What conditions the atoms: per query, and per pair in a window."""
 
     layout: AtomLayout
     queries: Float[Tensor, "w q c"]
-    keys: Float[Tensor, "w k c"]
     pair: Float[Tensor, "w q k p"]
     query_mask: Bool[Tensor, "w q"]
     key_mask: Bool[Tensor, "w k"]
+
+
+@dataclass(frozen=True)
+class PreparedBlock:
+    """What one block makes of the context: logits, and the conditioning of both its parts."""
+
+    logits: Float[Tensor, "w h q k"]
+    attention: WindowModulation
+    transition: Modulation
 
 
 class AtomTransformer(nn.Module):
@@ -37,21 +50,32 @@ class AtomTransformer(nn.Module):
             AtomBlock(channels, num_heads=num_heads, width=width) for _ in range(num_blocks)
         )
 
-    def logits(self, context: AtomContext) -> Float[Tensor, "b w h q k"]:
-        """Compute the logits of all blocks; they depend on the conditioning only."""
+    def prepare(self, context: AtomContext) -> tuple[PreparedBlock, ...]:
+        """Compute what all blocks need of the context; it is the same at every noise level."""
         projected = self.pair_logits(self.pair_norm(context.pair))
-        blocks = projected.unflatten(-1, (-1, self.num_heads)).permute(3, 0, 4, 1, 2)
-        return window_logits(blocks, context.query_mask, context.key_mask)
+        blocks = projected.unflatten(-1, (-1, self.num_heads)).permute(3, 0, 4, 1, 2).contiguous()
+        logits = window_logits(blocks, context.query_mask, context.key_mask)
+        prepared = []
+        for block, own in zip(self.blocks, logits, strict=True):
+            assert isinstance(block, AtomBlock)
+            prepared.append(
+                PreparedBlock(
+                    own,
+                    block.attention.modulation(context.queries, context.queries),
+                    block.transition.modulation(context.queries),
+                )
+            )
+        return tuple(prepared)
 
     def forward(
         self,
         x: Float[Tensor, "w q c"],
-        context: AtomContext,
-        logits: Float[Tensor, "b w h q k"],
+        layout: AtomLayout,
+        prepared: tuple[PreparedBlock, ...],
     ) -> Float[Tensor, "w q c"]:
         """Return the query atoms after all blocks; keys are gathered anew in each."""
-        for block, own in zip(self.blocks, logits, strict=True):
-            x = block(x, context, own)
+        for block, own in zip(self.blocks, prepared, strict=True):
+            x = block(x, layout, own)
         return x
 
 
@@ -66,10 +90,10 @@ class AtomBlock(nn.Module):
         self.transition = ConditionedTransition(channels, channels, factor=2)
 
     def forward(
-        self, x: Float[Tensor, "w q c"], context: AtomContext, logits: Float[Tensor, "w h q k"]
+        self, x: Float[Tensor, "w q c"], layout: AtomLayout, by: PreparedBlock
     ) -> Float[Tensor, "w q c"]:
         """Return the query atoms updated."""
-        keys = context.layout.queries_to_keys.take(x, dims=2)
-        x = x + self.attention(x, keys, context.queries, context.keys, logits)
-        updated: Tensor = x + self.transition(x, context.queries)
-        return updated
+        to_windows = partial(layout.queries_to_keys.take, dims=2)
+        x = x + self.attention(x, x, by.attention, by.logits, to_windows)
+        x += self.transition(x, by.transition)
+        return x

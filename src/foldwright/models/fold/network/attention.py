@@ -1,11 +1,13 @@
 """Attention over tokens and within windows of atoms, plain or conditioned."""
 
-import torch
+from collections.abc import Callable
+from typing import NamedTuple
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from foldwright.models.fold.network.adaptive import AdaptiveLayerNorm, AdaptiveOutput
+from foldwright.models.fold.network.adaptive import AdaptiveLayerNorm, AdaptiveOutput, Modulation
 from foldwright.nn.linear import Linear
 
 HIDDEN = 1e9
@@ -25,19 +27,21 @@ class GatedHeads(nn.Module):
 
     def forward(
         self,
-        x_query: Float[Tensor, "*w q c"],
-        x_key: Float[Tensor, "*w k c"],
+        x: Float[Tensor, "*w q c"],
+        key: Float[Tensor, "*w k d"],
+        value: Float[Tensor, "*w k v"],
         logits: Float[Tensor, "*w h q k"],
     ) -> Float[Tensor, "*w q v"]:
-        """Attend with `logits` added to the scaled products."""
-        query = self._heads(self.query(x_query))
-        key, value = self._heads(self.key(x_key)), self._heads(self.value(x_key))
-        attended = scaled_dot_product_attention(query, key, value, attn_mask=logits)
-        gated: Tensor = attended.transpose(-2, -3).flatten(-2) * torch.sigmoid(self.gate(x_query))
-        return gated
-
-    def _heads(self, projected: Tensor) -> Tensor:
-        return projected.unflatten(-1, (self.num_heads, -1)).transpose(-2, -3)
+        """Attend from `x` to projected keys, with `logits` added to the scaled products."""
+        heads = [
+            part.unflatten(-1, (self.num_heads, -1)).transpose(-2, -3)
+            for part in (self.query(x), key, value)
+        ]
+        # Four axes in every case: only then torch takes the path without a tensor of weights.
+        query, keys, values, bias = (t if t.ndim == 4 else t[None] for t in (*heads, logits))
+        attended = scaled_dot_product_attention(query, keys, values, attn_mask=bias)
+        gate: Tensor = self.gate(x).sigmoid_()
+        return gate.mul_(attended.transpose(-2, -3).reshape(gate.shape))
 
 
 class TokenAttention(nn.Module):
@@ -52,14 +56,11 @@ class TokenAttention(nn.Module):
         self.out = Linear(value_width, channels, bias=False, init="final")
 
     def forward(
-        self,
-        x: Float[Tensor, "n c"],
-        pair_logits: Float[Tensor, "h n n"],
-        mask: Bool[Tensor, " n"],
+        self, x: Float[Tensor, "n c"], logits: Float[Tensor, "h n n"]
     ) -> Float[Tensor, "n c"]:
-        """Compute the update without residual."""
+        """Compute the update without residual; hidden keys are lowered in `logits` already."""
         x = self.layer_norm(x)
-        update: Tensor = self.out(self.heads(x, x, hide_keys(pair_logits, mask)))
+        update: Tensor = self.out(self.heads(x, self.heads.key(x), self.heads.value(x), logits))
         return update
 
 
@@ -74,16 +75,26 @@ class ConditionedAttention(nn.Module):
         )
         self.out = AdaptiveOutput(channels, channels, condition_channels)
 
+    def modulation(self, condition: Float[Tensor, "n d"]) -> Modulation:
+        """Return what `forward` needs of the condition."""
+        return Modulation(*self.norm.modulation(condition), self.out.opening(condition))
+
     def forward(
-        self,
-        x: Float[Tensor, "n c"],
-        condition: Float[Tensor, "n d"],
-        logits: Float[Tensor, "h n n"],
+        self, x: Float[Tensor, "n c"], by: Modulation, logits: Float[Tensor, "h n n"]
     ) -> Float[Tensor, "n c"]:
         """Compute the update without residual; hidden keys are lowered in `logits` already."""
-        x = self.norm(x, condition)
-        update: Tensor = self.out(self.heads(x, x, logits), condition)
+        x = self.norm(x, by.scale, by.shift)
+        attended = self.heads(x, self.heads.key(x), self.heads.value(x), logits)
+        update: Tensor = self.out(attended, by.gate)
         return update
+
+
+class WindowModulation(NamedTuple):
+    """What the conditioning of the atoms makes of one window attention."""
+
+    query: Modulation
+    key_scale: Float[Tensor, "*w c"]
+    key_shift: Float[Tensor, "*w c"]
 
 
 class WindowAttention(nn.Module):
@@ -106,24 +117,41 @@ class WindowAttention(nn.Module):
         )
         self.out = AdaptiveOutput(value_width, channels, condition_channels)
 
+    def modulation(
+        self, query: Float[Tensor, "*w d"], key: Float[Tensor, "*l d"]
+    ) -> WindowModulation:
+        """Return what `forward` needs of the conditions of queries and keys."""
+        by_query = Modulation(*self.query_norm.modulation(query), self.out.opening(query))
+        return WindowModulation(by_query, *self.key_norm.modulation(key))
+
     def forward(
         self,
-        x_query: Float[Tensor, "w q c"],
-        x_key: Float[Tensor, "w k c"],
-        condition_query: Float[Tensor, "w q d"],
-        condition_key: Float[Tensor, "w k d"],
+        x: Float[Tensor, "w q c"],
+        x_key: Float[Tensor, "*l c"],
+        by: WindowModulation,
         logits: Float[Tensor, "w h q k"],
+        to_windows: Callable[[Tensor], Tensor],
     ) -> Float[Tensor, "w q c"]:
-        """Compute the update of the queries without residual; `logits` hold pair and mask terms."""
-        query = self.query_norm(x_query, condition_query)
-        key = self.key_norm(x_key, condition_key)
-        update: Tensor = self.out(self.heads(query, key, logits), condition_query)
+        """Compute the update of the queries without residual.
+
+        Args:
+            x: the queries.
+            x_key: the atoms that keys are made of. An atom is a key in several windows; it is
+                normalised and projected once and `to_windows` brings it there.
+            by: the conditioning.
+            logits: pair and mask terms.
+            to_windows: keys or values of the atoms in the layout of `x_key` to (w, k, channels).
+        """
+        key = self.key_norm(x_key, by.key_scale, by.key_shift)
+        keys, values = (to_windows(part(key)) for part in (self.heads.key, self.heads.value))
+        query = self.query_norm(x, by.query.scale, by.query.shift)
+        update: Tensor = self.out(self.heads(query, keys, values, logits), by.query.gate)
         return update
 
 
 def hide_keys(logits: Float[Tensor, "*b n n"], mask: Bool[Tensor, " n"]) -> Float[Tensor, "*b n n"]:
     """Lower the logits of keys that are padding."""
-    return logits + HIDDEN * (mask.to(logits.dtype) - 1)
+    return logits if bool(mask.all()) else logits + HIDDEN * (mask.to(logits.dtype) - 1)
 
 
 def window_logits(

@@ -73,7 +73,7 @@ class ConfidenceHead(nn.Module):
         real = tokens.pair_mask
         bins = distance_bins(pseudo_beta.take(positions, dims=2)).where(real, 0)
         trunk_pair, single = pair, single.clone()
-        pair = work.take("confidence pair", tuple(trunk_pair.shape), trunk_pair)
+        pair = torch.empty_like(trunk_pair)
         columns, first = self.columns_target(target), self.rows_target(target)
         for rows in row_blocks(*pair.shape[:2]):
             torch.add(trunk_pair[rows], columns[None], out=pair[rows])

@@ -11,31 +11,29 @@ from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.features import RELATIVE_CHANNELS, relative_encoding
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.atom_encoder import AtomDecoder, AtomEncoder, TrunkToAtoms
-from foldwright.models.fold.network.atom_transformer import AtomContext
+from foldwright.models.fold.network.atom_transformer import AtomContext, PreparedBlock
 from foldwright.models.fold.network.diffusion_transformer import DiffusionTransformer
 from foldwright.models.fold.network.gated_transition import GatedTransition
 from foldwright.models.fold.network.noise_embedding import NOISE_CHANNELS, noise_features
+from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
 
 SIGMA_DATA = 16.0
-_ROWS_PER_CHUNK = 64
-_KEPT_LOGITS = 1 << 27
-"""Token logits are kept between calls up to this number (half a gigabyte in single precision)."""
 
 
 @dataclass(frozen=True)
 class DiffusionConditioning:
     """Everything about an input that is the same at every noise level.
 
-    `token_logits` is None where keeping them would need too much memory.
+    Token logits are kept, or else the pair conditioning that they are computed from in each call.
     """
 
     single: Float[Tensor, "n s"]
-    pair: Float[Tensor, "n n p"]
     atoms: AtomContext
-    encoder_logits: Float[Tensor, "b w h q k"]
-    decoder_logits: Float[Tensor, "b w h q k"]
+    encoder: tuple[PreparedBlock, ...]
+    decoder: tuple[PreparedBlock, ...]
     token_logits: tuple[Float[Tensor, "blocks heads n n"], ...] | None
+    pair: Float[Tensor, "n n p"] | None
 
 
 class DiffusionHead(nn.Module):
@@ -86,36 +84,40 @@ class DiffusionHead(nn.Module):
         target: Float[Tensor, "n f"],
         pair: Float[Tensor, "n n z"],
         single: Float[Tensor, "n s"],
+        work: Workspace,
+        *,
+        keep_logits: bool,
     ) -> DiffusionConditioning:
         """Compute what does not depend on positions or noise, once per input."""
-        conditioned = self.pair_conditioning(inputs, pair)
+        conditioned = self.pair_conditioning(inputs, pair, work)
         atoms = self.trunk_to_atoms(
             inputs.reference, inputs.layout, self.encoder.reference, single, conditioned
         )
-        mask = inputs.tokens.mask
-        count = self.transformer.logits_per_pair * len(mask) ** 2
-        kept = tuple(self.transformer.logits(conditioned, mask)) if count <= _KEPT_LOGITS else None
+        kept = None
+        if keep_logits:
+            groups = self.transformer.logits(conditioned, inputs.tokens.mask, work)
+            kept = tuple(group.clone() for group in groups)
         return DiffusionConditioning(
             single=self.single(self.single_norm(torch.cat([single, target], dim=-1))),
-            pair=conditioned,
             atoms=atoms,
-            encoder_logits=self.encoder.transformer.logits(atoms),
-            decoder_logits=self.decoder.transformer.logits(atoms),
+            encoder=self.encoder.transformer.prepare(atoms),
+            decoder=self.decoder.transformer.prepare(atoms),
             token_logits=kept,
+            pair=None if keep_logits else conditioned,
         )
 
     def pair_conditioning(
-        self, inputs: FoldInputs, pair: Float[Tensor, "n n z"]
+        self, inputs: FoldInputs, pair: Float[Tensor, "n n z"], work: Workspace
     ) -> Float[Tensor, "n n p"]:
-        """Condition the pairs by the trunk and the relative positions, in chunks of rows."""
+        """Condition the pairs by the trunk and the relative positions, some rows at a time."""
         n = len(pair)
         conditioned = pair.new_empty(n, n, self.pair.out_features)
-        for start in range(0, n, _ROWS_PER_CHUNK):
-            rows = slice(start, start + _ROWS_PER_CHUNK)
+        for rows in row_blocks(n, n):
             relative = relative_encoding(inputs.tokens, rows, pair.dtype)
             part = self.pair(self.pair_norm(torch.cat([pair[rows], relative], dim=-1)))
             for transition in self.pair_transitions:
-                part = part + transition(part)
+                assert isinstance(transition, GatedTransition)
+                transition.add_to(part, part, work)
             conditioned[rows] = part
         return conditioned
 
@@ -123,31 +125,50 @@ class DiffusionHead(nn.Module):
         self,
         inputs: FoldInputs,
         conditioning: DiffusionConditioning,
-        noisy: Float[Tensor, "n 24 3"],
+        noisy: Float[Tensor, "samples n 24 3"],
         level: Float[Tensor, ""],
-    ) -> Float[Tensor, "n 24 3"]:
-        """Denoise positions, Å, at noise level `level`, Å; empty slots are zero."""
+        work: Workspace,
+    ) -> Float[Tensor, "samples n 24 3"]:
+        """Denoise positions, Å, of samples at noise level `level`, Å; empty slots are zero.
+
+        Each sample has the same bits whatever the others are.
+        """
         real = inputs.reference.real[..., None]
         variance = level.square() + SIGMA_DATA**2
-        single = self._single_conditioning(conditioning, level)
-        context = conditioning.atoms
-        scaled = self.trunk_to_atoms.positions(noisy * real / variance.sqrt())
-        x = context.layout.token_atoms_to_queries.take(scaled, dims=2)
-        x = x * context.query_mask[..., None] + context.queries
-        tokens, skip = self.encoder(x, context, conditioning.encoder_logits)
-        tokens = tokens + self.token(self.token_norm(single))
+        single = self._single_conditioning(conditioning, level, work)
+        encoded = [self._encode(conditioning, one * real / variance.sqrt()) for one in noisy]
+        tokens = torch.stack([part for part, _ in encoded])
+        tokens += self.token(self.token_norm(single))
         logits: Iterable[Tensor] | None = conditioning.token_logits
         if logits is None:
-            logits = self.transformer.logits(conditioning.pair, inputs.tokens.mask)
+            assert conditioning.pair is not None
+            logits = self.transformer.logits(conditioning.pair, inputs.tokens.mask, work)
         tokens = self.out_norm(self.transformer(tokens, single, logits))
-        update = self.decoder(tokens, skip, context, conditioning.decoder_logits)
+        update = torch.stack(
+            [
+                self.decoder(one, skip, conditioning.atoms, conditioning.decoder)
+                for one, (_, skip) in zip(tokens, encoded, strict=True)
+            ]
+        )
         denoised = SIGMA_DATA**2 / variance * noisy + SIGMA_DATA * level / variance.sqrt() * update
         masked: Tensor = denoised * real
         return masked
 
-    def _single_conditioning(self, conditioning: DiffusionConditioning, level: Tensor) -> Tensor:
+    def _encode(self, conditioning: DiffusionConditioning, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        """Token vectors and atoms of one sample."""
+        context = conditioning.atoms
+        moved = self.trunk_to_atoms.positions(scaled)
+        x = context.layout.token_atoms_to_queries.take(moved, dims=2)
+        x = x * context.query_mask[..., None] + context.queries
+        found: tuple[Tensor, Tensor] = self.encoder(x, context, conditioning.encoder)
+        return found
+
+    def _single_conditioning(
+        self, conditioning: DiffusionConditioning, level: Tensor, work: Workspace
+    ) -> Tensor:
         features = noise_features(level, SIGMA_DATA).to(conditioning.single.dtype)
         single = conditioning.single + self.noise(self.noise_norm(features))
         for transition in self.single_transitions:
-            single = single + transition(single)
+            assert isinstance(transition, GatedTransition)
+            transition.add_to(single, single, work)
         return single

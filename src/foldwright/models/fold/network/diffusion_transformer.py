@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from foldwright.models.fold.network.adaptive import ConditionedTransition
 from foldwright.models.fold.network.attention import ConditionedAttention, hide_keys
+from foldwright.models.fold.network.grid_attention import pair_logits
+from foldwright.models.fold.network.workspace import Workspace
 from foldwright.nn.linear import Linear
 
 
@@ -27,7 +29,6 @@ class DiffusionTransformer(nn.Module):
         super_block_size: int,
     ) -> None:
         super().__init__()
-        self.logits_per_pair = num_super_blocks * super_block_size * num_heads
         self.pair_norm = nn.LayerNorm(pair_channels, bias=False)
         self.super_blocks = nn.ModuleList(
             SuperBlock(
@@ -41,23 +42,32 @@ class DiffusionTransformer(nn.Module):
         )
 
     def logits(
-        self, pair: Float[Tensor, "n n p"], mask: Bool[Tensor, " n"]
+        self, pair: Float[Tensor, "n n p"], mask: Bool[Tensor, " n"], work: Workspace
     ) -> Iterator[Float[Tensor, "s h n n"]]:
-        """Yield the logits of every group; they depend on the conditioning only."""
-        normed = self.pair_norm(pair)
+        """Yield the logits of every group; they depend on the conditioning only.
+
+        Each is valid until the next is asked for.
+        """
         for super_block in self.super_blocks:
             assert isinstance(super_block, SuperBlock)
-            yield super_block.logits_of(normed, mask)
+            logits = pair_logits(self.pair_norm, super_block.pair_logits, pair, work)
+            yield hide_keys(logits.unflatten(0, (-1, super_block.num_heads)), mask)
 
     def forward(
         self,
-        x: Float[Tensor, "n c"],
+        x: Float[Tensor, "samples n c"],
         condition: Float[Tensor, "n d"],
         logits: Iterable[Float[Tensor, "s h n n"]],
-    ) -> Float[Tensor, "n c"]:
-        """Return the tokens after all blocks."""
+    ) -> Float[Tensor, "samples n c"]:
+        """Return the tokens of all samples after all blocks.
+
+        Samples share condition and logits. Every product of matrices holds one sample only, so
+        that its bits do not depend on the others.
+        """
+        x = x.clone()
         for super_block, group in zip(self.super_blocks, logits, strict=True):
-            x = super_block(x, condition, group)
+            assert isinstance(super_block, SuperBlock)
+            super_block.update(x, condition, group)
         return x
 
 
@@ -80,23 +90,16 @@ class SuperBlock(nn.Module):
             TokenBlock(channels, condition_channels, num_heads=num_heads) for _ in range(size)
         )
 
-    def logits_of(
-        self, normed: Float[Tensor, "n n p"], mask: Bool[Tensor, " n"]
-    ) -> Float[Tensor, "s h n n"]:
-        """Project normalised pair conditioning; padding keys are hidden."""
-        logits = self.pair_logits(normed).permute(2, 0, 1)
-        return hide_keys(logits.unflatten(0, (-1, self.num_heads)), mask)
-
-    def forward(
+    def update(
         self,
-        x: Float[Tensor, "n c"],
+        x: Float[Tensor, "samples n c"],
         condition: Float[Tensor, "n d"],
         logits: Float[Tensor, "s h n n"],
-    ) -> Float[Tensor, "n c"]:
-        """Return the tokens after the blocks of the group."""
+    ) -> None:
+        """Update the tokens in place by all blocks of the group."""
         for block, own in zip(self.blocks, logits, strict=True):
-            x = block(x, condition, own)
-        return x
+            assert isinstance(block, TokenBlock)
+            block.update(x, condition, own)
 
 
 class TokenBlock(nn.Module):
@@ -107,13 +110,16 @@ class TokenBlock(nn.Module):
         self.attention = ConditionedAttention(channels, condition_channels, num_heads=num_heads)
         self.transition = ConditionedTransition(channels, condition_channels, factor=2)
 
-    def forward(
+    def update(
         self,
-        x: Float[Tensor, "n c"],
+        x: Float[Tensor, "samples n c"],
         condition: Float[Tensor, "n d"],
         logits: Float[Tensor, "h n n"],
-    ) -> Float[Tensor, "n c"]:
-        """Return the tokens updated."""
-        x = x + self.attention(x, condition, logits)
-        updated: Tensor = x + self.transition(x, condition)
-        return updated
+    ) -> None:
+        """Update the tokens in place."""
+        by = self.attention.modulation(condition)
+        for sample in x:
+            sample += self.attention(sample, by, logits)
+        by = self.transition.modulation(condition)
+        for sample in x:
+            sample += self.transition(sample, by)

@@ -38,5 +38,5 @@ class FoldNetwork(nn.Module):
         """Class, profile, deletions and own atoms of every token (algorithm 2)."""
         encoder = self.input_encoder
         context = encoder.context(inputs.reference, inputs.layout)
-        tokens, _ = encoder(context.queries, context, encoder.transformer.logits(context))
+        tokens, _ = encoder(context.queries, context, encoder.transformer.prepare(context))
         return torch.cat([column_features(inputs.tokens, inputs.alignment), tokens], dim=-1)

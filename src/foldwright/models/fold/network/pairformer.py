@@ -3,7 +3,7 @@
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from foldwright.models.fold.network.attention import TokenAttention
+from foldwright.models.fold.network.attention import TokenAttention, hide_keys
 from foldwright.models.fold.network.gated_transition import GatedTransition
 from foldwright.models.fold.network.grid_attention import GridAttention, pair_logits
 from foldwright.models.fold.network.triangle_update import (
@@ -80,5 +80,5 @@ class PairformerBlock(nn.Module):
         """Add all updates to both representations in place."""
         self.pair.update(pair, mask[:, None] & mask[None], work)
         logits = pair_logits(self.logits_norm, self.logits, pair, work)
-        single += self.attention(single, logits, mask)
+        single += self.attention(single, hide_keys(logits, mask))
         self.transition.add_to(single, single, work)

@@ -67,8 +67,8 @@ class TemplateEmbedding(nn.Module):
         count = len(templates.mask)
         assert count, "the network has template slots even without templates"
         shape = (*pair.shape[:2], self.out.in_features)
-        total = work.take("templates", shape, pair).zero_()
-        x = work.take("template", shape, pair)
+        total = pair.new_zeros(shape)
+        x = pair.new_empty(shape)
         for slot in range(count):
             if not slot or not _same_slot(templates, slot - 1, slot):
                 parts = (templates.residue_class, templates.positions, templates.mask)

@@ -8,7 +8,7 @@ from torch.nn.functional import layer_norm
 from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.triangle import TriangleDirection, TriangleMultiplication
 
-_GROUP = 32
+CHANNELS_PER_GROUP = 32
 """Channels contracted together; a constant for the same reason as the size of a block."""
 _CONTRACTED_AT_ONCE = 8
 
@@ -18,7 +18,7 @@ def triangle_without_bias(channels: int, direction: TriangleDirection) -> Triang
     module = TriangleMultiplication(channels, channels, direction=direction)
     for child in module.children():
         if isinstance(child, nn.Linear):
-            child.bias = None
+            child.register_parameter("bias", None)
     return module
 
 
@@ -35,17 +35,17 @@ def add_triangle_update(
     the place of the first factor. Bits do not depend on that number.
     """
     n, channels = len(pair), module.layer_norm_out.normalized_shape[0]
-    groups = -(-channels // _GROUP)
+    groups = -(-channels // CHANNELS_PER_GROUP)
     held = min(groups, work.factors_at_once or groups)
     product = work.channels_first("product", (channels, n, n), pair)
-    other = work.channels_first("factor", (min(held * _GROUP, channels), n, n), pair)
+    other = work.channels_first("factor", (min(held * CHANNELS_PER_GROUP, channels), n, n), pair)
     hidden = None if bool(mask.all()) else ~mask
     for first in range(0, groups, held):
         chosen = [
-            slice(g * _GROUP, min((g + 1) * _GROUP, channels))
+            slice(g * CHANNELS_PER_GROUP, min((g + 1) * CHANNELS_PER_GROUP, channels))
             for g in range(first, min(first + held, groups))
         ]
-        base = first * _GROUP
+        base = first * CHANNELS_PER_GROUP
         _project(pair, hidden, module, chosen, (product, other), base, work)
         for group in chosen:
             _contract(product[group], other[group.start - base : group.stop - base], module, work)
