@@ -3,8 +3,8 @@
     python benchmarks/genie_network.py [--lengths 64 128 256] [--threads 1] [--repeats 2]
 
 Every case runs in a process of its own, batch 1, so that peaks are clean. `plain` is the same
-network with the pair stack in plain tensor operations, which is how the original computes; compare
-within one run, since shared machines change speed from minute to minute.
+network with the pair stack in plain tensor operations and torch's own allocation, which is how the
+original computes; compare within one run, since shared machines change speed from minute to minute.
 
 The original (2023 release), measured once on two such cores with other work beside it, in CPU
 seconds and memory over the import: forward 1.4-1.6 s / 0.14 GB (128), 8-9 s / 0.36 GB (256), 40 s
@@ -13,8 +13,10 @@ seconds and memory over the import: forward 1.4-1.6 s / 0.14 GB (128), 8-9 s / 0
 
 import argparse
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from unittest.mock import patch
 
 import torch
@@ -24,6 +26,7 @@ from foldwright.models.backbone.config import DiffusionConfig, GenieConfig, Loss
 from foldwright.models.backbone.inputs import collate
 from foldwright.models.backbone.loss import diffusion_loss, draw_noise
 from foldwright.models.backbone.model import BackboneModel
+from foldwright.runtime.allocator import HUGE_PAGES, keep_freed_memory, prefer_huge_pages
 from foldwright.runtime.memory import PeakMemory
 
 CASES = ("forward", "forward plain", "train", "train plain", "train checkpointed")
@@ -63,6 +66,8 @@ def measure(length: int, case: str, threads: int, repeats: int) -> tuple[float, 
     """CPU seconds per call and peak megabytes of the first call."""
     torch.set_num_threads(threads)
     plain = case.endswith("plain")
+    if case == "forward":  # as `foldwright design` does
+        keep_freed_memory()
     modules = ("triangle", "transition")
     patches = [patch(f"foldwright.nn.{name}.chunks_help", lambda _: not plain) for name in modules]
     for each in patches:
@@ -89,9 +94,12 @@ def main() -> None:
     for length in arguments.lengths:
         seconds: dict[str, float] = {}
         for case in arguments.cases:
-            with context.Pool(1) as pool:
+            if not case.endswith("plain"):  # as the command line does; the worker inherits it
+                prefer_huge_pages()
+            with ProcessPoolExecutor(1, mp_context=context) as pool:
                 job = (length, case, arguments.threads, arguments.repeats)
-                seconds[case], peak = pool.apply(measure, job)
+                seconds[case], peak = pool.submit(measure, *job).result()
+            os.environ.pop(HUGE_PAGES, None)
             print(f"{length:>6}  {case:20} {seconds[case]:8.2f} {peak:8.0f}", flush=True)
         for kind in ("forward", "train"):
             if {kind, f"{kind} plain"} <= set(seconds):

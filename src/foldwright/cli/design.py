@@ -14,6 +14,7 @@ from foldwright.models.backbone.design_files import SCORES_FILE, DesignRecord
 from foldwright.models.backbone.design_settings import DesignSettings
 from foldwright.models.backbone.sample import DesignReport, design
 from foldwright.models.backbone.weights import load_weights
+from foldwright.runtime.allocator import keep_freed_memory
 from foldwright.runtime.device import select_device
 from foldwright.structure.records import Structure
 
@@ -45,6 +46,7 @@ def design_command(
         as_json: Print one JSON object.
     """
     place = select_device(device)
+    keep_freed_memory()
     model = load_weights(weights)
     report = design(
         model.to(place),

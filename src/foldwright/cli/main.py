@@ -26,6 +26,7 @@ from rich.text import Text
 from foldwright import __version__
 from foldwright.cli.console import messages_console
 from foldwright.cli.exit_codes import BAD_INPUT, DONE, PIPE_CLOSED, STOPPED
+from foldwright.runtime.allocator import prefer_huge_pages
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 
 COMMANDS = (
@@ -112,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after `foldwright`; those of the process by default.
     """
+    prefer_huge_pages()  # commands import torch later
     _show_notes()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
