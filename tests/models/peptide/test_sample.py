@@ -1,0 +1,310 @@
+"""Runs of peptides with a model whose answer is known, and with a real random network."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from foldwright.models.peptide import draws, sample
+from foldwright.models.peptide.draws import ROWS, Draw, batches_of, draw_sequences
+from foldwright.models.peptide.peptide_settings import (
+    ModelFacts,
+    PeptidePlan,
+    PeptideSettings,
+    resolve_peptide_settings,
+)
+from foldwright.models.peptide.sample import PeptideReport, generate
+from foldwright.runtime.errors import InputError
+from foldwright.runtime.seeds import derive_seed
+from foldwright.sequence.fasta import read_fasta
+from foldwright.sequence.residues import RESIDUES
+from tests.models.peptide.mixture_model import LABELS, MixtureModel, random_model
+
+CPU = torch.device("cpu")
+
+
+def _settings(**changes: Any) -> PeptideSettings:
+    return PeptideSettings(**{"num": 6, "seed": 3, "steps": 12, "length": "8-12"} | changes)
+
+
+def _run(model: Any, out: Path, **changes: Any) -> PeptideReport:
+    return generate(model, _settings(**changes), out, device=CPU)
+
+
+def _plan(model: Any, **changes: Any) -> PeptidePlan:
+    facts = ModelFacts(LABELS, model.max_length, model.process.num_timesteps, model.length_counts)
+    return resolve_peptide_settings(_settings(**changes), facts)
+
+
+def _draw(model: Any, keys: list[tuple[int, int]], length: int = 9, **changes: Any) -> list[Any]:
+    plan = _plan(model, **changes)
+    batch = [Draw(index, attempt, length, 3) for index, attempt in keys]
+    return draw_sequences(model, plan, batch, device=CPU, on_step=lambda timestep: None)
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def _letters(report: PeptideReport) -> Counter[str]:
+    return Counter("".join(record.sequence for record in report.records))
+
+
+def test_files_of_a_run_say_the_same(tmp_path: Path) -> None:
+    report = _run(MixtureModel(), tmp_path, activity=("antimicrobial",), excluded=("hemolytic",))
+    fasta = read_fasta(tmp_path / "peptides.fasta")
+    rows = list(csv.DictReader((tmp_path / "peptides.csv").open()))
+    records = json.loads((tmp_path / "peptides.json").read_text())["peptides"]
+    assert [one.sequence for one in fasta] == [record.sequence for record in report.records]
+    assert [row["sequence"] for row in rows] == [one["sequence"] for one in records]
+    assert [one.name for one in fasta] == [f"peptide_{i:05d}" for i in range(6)]
+    assert {row["labels"] for row in rows} == {"antimicrobial, not hemolytic"}
+    for record, row in zip(report.records, rows, strict=True):
+        assert len(record.sequence) == record.length == int(row["length"])
+        assert 8 <= record.length <= 12
+        assert set(record.sequence) <= set(RESIDUES)
+        assert record.seed == derive_seed(3, record.index, record.attempts - 1)
+    run = json.loads((tmp_path / "run.json").read_text())["settings"]
+    assert (run["sampler"], run["churn"], run["length"]) == ("sde", 1.0, "8-12")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "peptides.csv",
+        "peptides.fasta",
+        "peptides.json",
+        "run.json",
+    ]
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm", "sde"])
+def test_every_sampler_reads_the_conditions(tmp_path: Path, sampler: Any) -> None:
+    wanted = _run(
+        MixtureModel(), tmp_path / "a", sampler=sampler, activity=("antimicrobial",), num=24
+    )
+    letters = _letters(wanted)
+    share = (letters["K"] + letters["L"]) / letters.total()
+    assert 0.75 < share <= 1.0
+    assert min(letters["K"], letters["L"]) > 0.2 * letters.total()
+
+
+def test_guidance_pushes_and_zero_ignores(tmp_path: Path) -> None:
+    shares = []
+    for guidance in (0.0, 1.0, 3.0):
+        out = tmp_path / str(guidance)
+        letters = _letters(
+            _run(MixtureModel(), out, guidance=guidance, activity=("antimicrobial",), num=24)
+        )
+        shares.append((letters["K"] + letters["L"]) / letters.total())
+    assert shares[0] < 0.25 < 0.8 < shares[1] < shares[2]
+    assert shares[2] > 0.99
+
+
+def test_excluded_activities_and_secondary_structure(tmp_path: Path) -> None:
+    safe = _run(
+        MixtureModel(), tmp_path / "a", activity=("antifungal",), excluded=("hemolytic",), num=16
+    )
+    assert _letters(safe)["W"] == 0
+    unsafe = _run(MixtureModel(), tmp_path / "b", activity=("antifungal",), num=16)
+    assert _letters(unsafe)["W"] > 0.7 * _letters(unsafe).total()
+    shaped = _run(MixtureModel(), tmp_path / "c", length=None, secondary="HHHXXXCC")
+    for record in shaped.records:
+        assert (record.sequence[:3], record.sequence[6:]) == ("AAA", "GG")
+
+
+def test_lengths_come_from_the_rarest_activity(tmp_path: Path) -> None:
+    one = _run(MixtureModel(), tmp_path / "a", length=None, activity=("antimicrobial",), num=60)
+    counts = Counter(record.length for record in one.records)
+    assert set(counts) == {10, 11, 12}
+    assert counts[12] > counts[10]
+    both = _run(
+        MixtureModel(), tmp_path / "b", length=None, activity=("antimicrobial", "antifungal")
+    )
+    assert {record.length for record in both.records} == {12}
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_a_draw_has_the_same_bits_in_any_company(guidance: float) -> None:
+    model = random_model()
+    changes = {"guidance": guidance, "activity": ("antimicrobial",), "temperature": 1.0}
+    latents: list[torch.Tensor] = []
+    decode = model.decode
+
+    def watch(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        latents.append(x)
+        return decode(x, mask)
+
+    model.decode = watch  # type: ignore[method-assign]
+    alone = _draw(model, [(5, 1)], **changes)
+    among = _draw(model, [(i, 0) for i in range(6)] + [(5, 1)], **changes)
+    assert among[-1] == alone[0]
+    assert torch.equal(latents[1][6], latents[0][0])
+    assert latents[0].shape[0] == latents[1].shape[0] == ROWS
+    assert len(set(among)) == 7
+
+
+def test_the_network_sees_one_length_and_its_last_estimate() -> None:
+    model = MixtureModel()
+    _draw(model, [(0, 0)], guidance=2.0, activity=("antimicrobial",))
+    shapes, previous = zip(*model.calls, strict=True)
+    assert set(shapes) == {(2 * ROWS, 9, model.latent_dim)}
+    assert previous == (False, *[True] * 11)
+    batches = batches_of([Draw(i, 0, 5 + i % 2, 0) for i in range(20)], CPU)
+    assert [len({draw.length for draw in batch}) for batch in batches] == [1] * len(batches)
+    assert max(map(len, batches)) == ROWS
+    assert sum(map(len, batches)) == 20
+
+
+def test_networks_without_self_conditioning_get_no_estimate() -> None:
+    model = random_model(self_conditioning=False)
+    assert len(_draw(model, [(0, 0)])[0]) == 9
+
+
+def test_equal_runs_are_equal_and_other_seeds_are_not(tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        _run(random_model(), tmp_path / name, seed=seed)
+    assert _tree(tmp_path / "a") == _tree(tmp_path / "b")
+    first, other = (
+        {one.sequence for one in read_fasta(tmp_path / name / "peptides.fasta")} for name in "ac"
+    )
+    assert not first & other
+
+
+class _KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 4])
+def test_a_killed_run_goes_on_to_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    changes = {"num": 30, "length": "5", "activity": ("antimicrobial",), "attempts": 40}
+    _run(MixtureModel(), tmp_path / "whole", **changes)
+    calls = []
+
+    def dying(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) > killed_at:
+            raise _KilledError
+        return draw_sequences(*args, **options)
+
+    monkeypatch.setattr(sample, "draw_sequences", dying)
+    with pytest.raises(_KilledError):
+        _run(MixtureModel(), tmp_path / "cut", **changes)
+    assert not (tmp_path / "cut" / "peptides.fasta").exists()
+    monkeypatch.setattr(sample, "draw_sequences", draw_sequences)
+    made = len(calls) - 1
+    calls.clear()
+    report = _run(MixtureModel(), tmp_path / "cut", **changes)
+    assert _tree(tmp_path / "cut") == _tree(tmp_path / "whole")
+    assert made == killed_at
+    assert len({record.sequence for record in report.records}) == 30
+
+
+def test_a_larger_number_adds_and_changes_nothing(tmp_path: Path) -> None:
+    changes = {"length": "5", "activity": ("antimicrobial",), "attempts": 40}
+    small = _run(MixtureModel(), tmp_path / "grown", num=12, **changes)
+    grown = _run(MixtureModel(), tmp_path / "grown", num=30, **changes)
+    whole = _run(MixtureModel(), tmp_path / "whole", num=30, **changes)
+    assert grown.records[:12] == small.records
+    assert (grown.resumed, whole.resumed) == (12, 0)
+    assert _tree(tmp_path / "grown") == _tree(tmp_path / "whole")
+    with pytest.raises(InputError, match="holds 30 peptides, --num asks for 5"):
+        _run(MixtureModel(), tmp_path / "grown", num=5, **changes)
+
+
+def test_finished_runs_ask_the_model_nothing(tmp_path: Path) -> None:
+    first = _run(MixtureModel(), tmp_path)
+    model = MixtureModel()
+    again = _run(model, tmp_path)
+    assert again.records == first.records
+    assert not model.calls
+
+
+def test_other_settings_and_other_weights_are_refused(tmp_path: Path) -> None:
+    _run(MixtureModel(), tmp_path)
+    with pytest.raises(InputError, match="started with steps 12, now it is 13"):
+        _run(MixtureModel(), tmp_path, num=7, steps=13)
+    other = MixtureModel()
+    other.table.neg_()
+    with pytest.raises(InputError, match="started with weights_sha256"):
+        _run(other, tmp_path, num=7)
+
+
+def test_what_the_run_holds_is_drawn_again_from_the_model(tmp_path: Path) -> None:
+    """Five residues, nine of ten K or L: some of the first draws are equal."""
+    changes = {"num": 30, "length": "5", "activity": ("antimicrobial",), "attempts": 40}
+    plain = _run(MixtureModel(), tmp_path / "plain", **changes, unique=False)
+    unique = _run(MixtureModel(), tmp_path / "unique", **changes)
+    assert len({record.sequence for record in plain.records}) < 30
+    assert len({record.sequence for record in unique.records}) == 30
+    assert unique.rejected == {"peptides the run holds already": unique.rejected.popitem()[1]}
+    seen: set[str] = set()
+    for before, after in zip(plain.records, unique.records, strict=True):
+        if before.sequence not in seen:  # nothing wrong with the first draw
+            assert after.sequence == before.sequence
+        else:
+            assert after.attempts > 1
+        key = (after.index, after.attempts - 1)
+        assert _draw(MixtureModel(), [key], length=5, **changes) == [after.sequence]
+        seen.add(after.sequence)
+
+
+def test_giving_up_is_recorded(tmp_path: Path) -> None:
+    """A fixed first residue and one open place give 20 peptides, not 24."""
+    report = _run(
+        MixtureModel(), tmp_path, num=24, length=None, template="KAAAX", attempts=30, steps=6
+    )
+    assert 1 <= 24 - len(report.failed) <= 20
+    failed = report.failed[0]
+    assert failed.status == "failed"
+    assert failed.reason == "none of 30 draws was good: 30 gave peptides the run holds already"
+    rows = list(csv.DictReader((tmp_path / "peptides.csv").open()))
+    assert rows[failed.index]["reason"] == failed.reason
+    assert rows[failed.index]["sequence"] == ""
+    assert len(read_fasta(tmp_path / "peptides.fasta")) == 24 - len(report.failed)
+
+
+def test_numbers_that_are_not_finite_are_no_peptide(tmp_path: Path) -> None:
+    model = MixtureModel()
+    model.broken_length = 9
+    report = _run(model, tmp_path, num=12, attempts=2)
+    assert {record.length for record in report.failed} == {9}
+    assert all("not finite" in record.reason for record in report.failed)
+    assert {record.length for record in report.records} > {9}
+
+
+def test_runs_and_entropy_can_be_limited(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"activity": ("antifungal",), "num": 8, "attempts": 400}
+    free = _run(MixtureModel(), tmp_path / "free", **changes)
+    assert max(record.sequence.count("W") for record in free.records) >= 8
+    short = _run(MixtureModel(), tmp_path / "run", **changes, max_run=4)
+    assert all("WWWWW" not in record.sequence for record in short.records)
+    assert set(short.rejected) == {"too long a run of one residue"}
+    mixed = _run(MixtureModel(), tmp_path / "mixed", **changes, min_entropy=1.0)
+    assert "too few kinds of residues" in mixed.rejected
+
+
+def test_scores_enter_the_table(tmp_path: Path) -> None:
+    def score(sequences: Any) -> Any:
+        return [{"charge": one.count("K"), "odd": float("nan")} for one in sequences]
+
+    generate(MixtureModel(), _settings(), tmp_path, device=CPU, score=score)
+    rows = list(csv.DictReader((tmp_path / "peptides.csv").open()))
+    assert [int(row["charge"]) for row in rows] == [row["sequence"].count("K") for row in rows]
+    records = json.loads((tmp_path / "peptides.json").read_text())["peptides"]
+    assert {record["scores"]["odd"] for record in records} == {None}
+
+
+def test_temperature_spreads_residues() -> None:
+    """At 0 the likeliest residue; far above 1 the latents hardly matter."""
+    model = MixtureModel()
+    keys = [(i, 0) for i in range(ROWS)]
+    changes: dict[str, Any] = {"activity": ("antifungal",)}
+    cold = "".join(_draw(model, keys, **changes))
+    hot = "".join(_draw(model, keys, **changes, temperature=1000.0))
+    assert cold.count("W") > 0.7 * len(cold)
+    assert hot.count("W") < 0.3 * len(hot)
+    assert draws.ROWS == ROWS
