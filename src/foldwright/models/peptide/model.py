@@ -10,8 +10,8 @@ from foldwright.models.peptide.config import EncoderConfig, PeptideConfig
 from foldwright.models.peptide.decoder import PeptideDecoder
 from foldwright.models.peptide.denoiser import PeptideDenoiser
 from foldwright.models.peptide.encoder import BundledEncoder, SequenceEncoder
+from foldwright.models.peptide.esm2 import Esm2Encoder
 from foldwright.models.peptide.inputs import Condition
-from foldwright.runtime.errors import InputError, Problem
 
 _STATISTICS_MOMENTUM = 0.01
 """Share of a batch in the running statistics of latents whose encoder is trained."""
@@ -127,4 +127,4 @@ def build_encoder(config: PeptideConfig) -> SequenceEncoder:
     encoder: EncoderConfig = config.encoder
     if encoder.kind == "bundled":
         return BundledEncoder(encoder, config.max_length)
-    raise InputError(Problem("model.encoder.kind", "esm2 is not there yet"))
+    return Esm2Encoder(encoder)
