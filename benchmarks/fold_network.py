@@ -1,10 +1,13 @@
 """CPU seconds and peak memory of the parts of the fold network, with random parameters.
 
     python benchmarks/fold_network.py --tokens 76
+    python benchmarks/fold_network.py --tokens 76 --predict
 
 Full width and depth; a trunk pass is timed as a few blocks of each stack and scaled to the released
 depth unless --whole is given. Tokens are one protein chain with one alignment row and four empty
-templates.
+templates. --predict runs a whole prediction instead: all 48 blocks, one recycle, ten steps, one
+sample, all scores. Beside the times stands the speed of a plain product of matrices, measured
+between them: it says how much of the processor was to be had.
 """
 
 import argparse
@@ -15,7 +18,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from foldwright.models.fold import FoldConfig, inputs_from_arrays
+from foldwright.models.fold import (
+    FoldConfig,
+    FoldSamplerConfig,
+    inputs_from_arrays,
+    predict,
+    seeded_fold_draws,
+)
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.trunk import first_previous
@@ -37,7 +46,7 @@ def chain_inputs(n: int) -> FoldInputs:
     queries[:atoms] = flat
     query_mask = np.arange(windows * 32) < atoms
     start = np.clip(32 * np.arange(windows) - 48, 0, max(atoms - 128, 0))
-    keys = start[:, None] + np.arange(128)
+    keys = np.minimum(start[:, None] + np.arange(128), windows * 32 - 1)
     back = np.zeros(n * 24, int)
     back[flat] = np.arange(atoms)
     ids = np.arange(n)
@@ -65,6 +74,7 @@ def chain_inputs(n: int) -> FoldInputs:
         "ref_atom_name_chars": np.full((n, 24, 4), 35),
         "ref_space_uid": np.repeat(ids, 24).reshape(n, 24),
         "pred_dense_atom_mask": real,
+        "frames_mask": one > 0,
     }
     gathers = {
         "token_atoms_to_queries": (queries.reshape(-1, 32), query_mask.reshape(-1, 32)),
@@ -142,14 +152,43 @@ def measure(tokens: int, *, whole: bool, repeats: int) -> dict[str, float]:
     }
 
 
+def product_speed() -> float:
+    """Billions of operations per CPU second in products like those of the network."""
+    x, weight = torch.randn(1024, 128), torch.randn(512, 128)
+    out = torch.empty(1024, 512)
+    seconds = cpu_seconds(lambda: [torch.mm(x, weight.t(), out=out) for _ in range(20)], 3)
+    return 20 * 2 * 1024 * 128 * 512 / seconds / 1e9
+
+
+def measure_prediction(tokens: int) -> dict[str, float]:
+    network, inputs = random_network(FoldConfig()), chain_inputs(tokens)
+    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    start, began = time.process_time(), time.perf_counter()
+    settings = FoldSamplerConfig(num_recycles=1, steps=10)
+    draws = seeded_fold_draws(inputs, 1)
+    predict(network, inputs, settings, num_samples=1, draws=draws)
+    return {
+        "prediction, CPU s": time.process_time() - start,
+        "prediction, s": time.perf_counter() - began,
+        "loaded, GB": loaded,
+        "peak memory, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tokens", type=int, default=76)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--whole", action="store_true", help="all 48 trunk blocks")
+    parser.add_argument("--predict", action="store_true", help="a whole prediction instead")
     given = parser.parse_args()
     with torch.no_grad():
-        result = measure(given.tokens, whole=given.whole, repeats=given.repeats)
+        before = product_speed()
+        if given.predict:
+            result = measure_prediction(given.tokens)
+        else:
+            result = measure(given.tokens, whole=given.whole, repeats=given.repeats)
+        result["products, GFLOP/s"] = (before + product_speed()) / 2
     for name, value in result.items():
         print(f"{name:20s} {value:8.3f}")
 

@@ -65,6 +65,7 @@ class FoldGolden:
             "template_aatype": np.zeros((4, n), np.int32),
             "template_atom_positions": np.zeros((4, n, 24, 3), np.float32),
             "template_atom_mask": np.zeros((4, n, 24), bool),
+            "frames_mask": np.zeros(n, bool),
         }
         for name, shape in _GATHER_SHAPES.items():
             empty[f"{name}:gather_idxs"] = np.zeros((n, *shape), np.int32)

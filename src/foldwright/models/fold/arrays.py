@@ -43,6 +43,7 @@ _SHAPES = {
     "ref_atom_name_chars": "n 24 4",
     "ref_space_uid": "n 24",
     "pred_dense_atom_mask": "n 24",
+    "frames_mask": "n",
 }
 _GATHERS = {
     "token_atoms_to_queries": "w 32",
@@ -54,7 +55,14 @@ _GATHERS = {
     "tokens_to_polymer_ligand_bonds": "p 2",
     "tokens_to_ligand_ligand_bonds": "l 2",
 }
-_MASKS = ("seq_mask", "msa_mask", "template_atom_mask", "ref_mask", "pred_dense_atom_mask")
+_MASKS = (
+    "seq_mask",
+    "msa_mask",
+    "template_atom_mask",
+    "ref_mask",
+    "pred_dense_atom_mask",
+    "frames_mask",
+)
 
 
 def inputs_from_arrays(arrays: Arrays, source: str) -> FoldInputs:
@@ -101,6 +109,7 @@ def inputs_from_arrays(arrays: Arrays, source: str) -> FoldInputs:
                 for name in ("tokens_to_polymer_ligand_bonds", "tokens_to_ligand_ligand_bonds")
             ]
         ),
+        frames=tensors["frames_mask"],
     )
 
 

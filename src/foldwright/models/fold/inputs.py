@@ -108,7 +108,7 @@ class AtomLayout:
 
 @dataclass(frozen=True)
 class FoldInputs:
-    """Everything the network needs to know about one input."""
+    """Everything the network needs to know about one input; `frames`: tokens to align on."""
 
     tokens: Tokens
     alignment: Alignment
@@ -117,6 +117,7 @@ class FoldInputs:
     layout: AtomLayout
     pseudo_beta: Gather
     bonds: Int[Tensor, "m 2"]
+    frames: Bool[Tensor, " n"]
 
     def to(self, device: torch.device | str) -> "FoldInputs":
         """Return the same input with all tensors on `device`."""

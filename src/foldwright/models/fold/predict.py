@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from foldwright.models.fold.chain_scores import ChainScores, chain_scores
 from foldwright.models.fold.config import FoldSamplerConfig
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.confidence import Confidence
@@ -49,6 +50,7 @@ class FoldPrediction:
     trunk: TrunkResult
     positions: tuple[Float[Tensor, "n 24 3"], ...]
     confidence: tuple[Confidence, ...]
+    chains: tuple[ChainScores, ...]
     distogram: Float[Tensor, "n n 64"]
     contacts: Float[Tensor, "n n"]
 
@@ -124,4 +126,5 @@ def predict(
     )
     logits = network.distogram(trunk.pair)
     contacts = contact_probabilities(logits, inputs.tokens.pair_mask)
-    return FoldPrediction(trunk, tuple(positions), scores, logits, contacts)
+    chains = tuple(chain_scores(score, inputs) for score in scores)
+    return FoldPrediction(trunk, tuple(positions), scores, chains, logits, contacts)
