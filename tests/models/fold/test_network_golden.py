@@ -258,7 +258,7 @@ def test_diffusion_head(fold_golden: LoadGolden, name: str) -> None:
         assert relative_error(found, denoised, inputs.reference.real) < BLOCK
 
 
-def _given_draws(golden: FoldGolden, sample: int) -> SampleDraws:
+def given_draws(golden: FoldGolden, sample: int) -> SampleDraws:
     def step(index: int) -> StepDraws:
         return StepDraws(
             golden.input("rotations")[index, sample],
@@ -284,7 +284,7 @@ def test_sampling(fold_golden: LoadGolden) -> None:
         denoise,
         real,
         golden.input("noise_levels"),
-        [_given_draws(golden, sample) for sample in range(2)],
+        [given_draws(golden, sample) for sample in range(2)],
         FoldSamplerConfig(steps=5),
     )
     for sample in range(2):
@@ -372,7 +372,7 @@ def test_whole_model(
     inputs = inputs_from_arrays(golden.batch(), "golden")
     original_noise(golden, inputs.templates.positions[1])
     orders = golden.input("msa_row_order").long()
-    draws = FoldDraws(lambda index: orders[index], lambda index: _given_draws(golden, index))
+    draws = FoldDraws(lambda index: orders[index], lambda index: given_draws(golden, index))
     config = FoldSamplerConfig(num_recycles=2, steps=5)
     plan = MemoryPlan(keep_logits=True, samples_together=2, factors_at_once=1)
     found = predict(network, inputs, config, num_samples=2, draws=draws, plan=plan)

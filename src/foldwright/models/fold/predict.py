@@ -82,7 +82,7 @@ def run_trunk(
     pair, single = first_previous(target, config.pair_channels, config.single_channels)
     for row_order in row_orders:
         pair, single = network.trunk(inputs, target, (pair, single), row_order, work)
-    return TrunkResult(target, pair, single)
+    return TrunkResult(target, pair.float(), single.float())
 
 
 @torch.no_grad()

@@ -72,16 +72,18 @@ class ConfidenceHead(nn.Module):
         """Score one structure; padding pairs have zero errors."""
         real = tokens.pair_mask
         bins = distance_bins(pseudo_beta.take(positions, dims=2)).where(real, 0)
-        trunk_pair, single = pair, single.clone()
-        pair = torch.empty_like(trunk_pair)
+        dtype = self.distances.weight.dtype
+        target, single = target.to(dtype), single.to(dtype, copy=True)
         columns, first = self.columns_target(target), self.rows_target(target)
+        pair = pair.to(dtype, copy=True)
         for rows in row_blocks(*pair.shape[:2]):
-            torch.add(trunk_pair[rows], columns[None], out=pair[rows])
+            pair[rows] += columns[None]
             pair[rows] += first[rows, None]
             pair[rows] += bin_linear(self.distances, bins[rows])
         for block in self.blocks:
             assert isinstance(block, PairformerBlock)
             block.update(pair, single, tokens.mask, work)
+        pair, single = pair.float(), single.float()
         aligned, distance, tm_global, tm_interface = self._pair_scores(pair, tokens)
         lddt = torch.softmax(
             self.lddt_logits(self.lddt_norm(single)).unflatten(-1, (24, NUM_LDDT_BINS)), dim=-1

@@ -69,7 +69,7 @@ class Trunk(nn.Module):
         row_order: Int[Tensor, " m"],
         work: Workspace,
     ) -> tuple[Float[Tensor, "n n z"], Float[Tensor, "n s"]]:
-        """Return pair and single representation.
+        """Return pair and single representation in the format of the trunk's linear maps.
 
         Args:
             inputs: the input.
@@ -79,13 +79,16 @@ class Trunk(nn.Module):
             row_order: all alignment rows in the order of this pass; the first ones are used.
             work: buffers, and how much may be held at a time.
         """
-        pair = previous[0]
+        dtype = self.single.weight.dtype
+        target, pair = target.to(dtype), previous[0].to(dtype)
         self._embed(inputs, target, pair)
         same_chain = inputs.tokens.asym_id[:, None] == inputs.tokens.asym_id[None]
         mask = inputs.tokens.pair_mask
         self.templates.add_to(pair, inputs.templates, same_chain, mask, work)
         self._align(inputs, target, pair, row_order[: self.num_msa_rows], work)
-        single = self.single(target) + self.previous_single(self.previous_single_norm(previous[1]))
+        single = self.single(target) + self.previous_single(
+            self.previous_single_norm(previous[1].to(dtype))
+        )
         for block in self.blocks:
             assert isinstance(block, PairformerBlock)
             block.update(pair, single, inputs.tokens.mask, work)

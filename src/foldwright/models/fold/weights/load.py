@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.precision import FoldPrecision, set_precision
 from foldwright.models.fold.weights.layout import UNUSED, Source, parameter_sources
 from foldwright.models.fold.weights.records import IDENTIFIER, read_records
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
@@ -52,10 +53,10 @@ def inspect_weights(path: Path, config: FoldConfig) -> WeightsSummary:
     )
 
 
-def load_fold(path: Path, config: FoldConfig) -> FoldNetwork:
-    """Build the network in single precision from a record file or from converted weights.
+def load_fold(path: Path, config: FoldConfig, precision: FoldPrecision = "float32") -> FoldNetwork:
+    """Build the network from a record file or from converted weights.
 
-    Converted weights (`.safetensors`) are mapped into memory, not read.
+    Converted weights (`.safetensors`) are mapped into memory, not read; in `float32` they stay so.
 
     Raises:
         InputError: the file does not fit the network; every missing, surplus or misshapen record.
@@ -67,6 +68,7 @@ def load_fold(path: Path, config: FoldConfig) -> FoldNetwork:
     else:
         parameters = parameters_from_records(read_records(path), network, "", str(path))
     network.load_state_dict(parameters, strict=True, assign=True)
+    set_precision(network, precision)
     return network.eval().requires_grad_(False)
 
 
