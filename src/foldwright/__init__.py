@@ -7,6 +7,7 @@ The verbs of the command line, imported when first used:
 - `fit`: train a task
 - `load_bundled`, `load_weights`, `load_genie`: a trained model, ours or a Genie checkpoint
 - `design`: new backbones as files
+- `load_peptide_weights`, `generate_peptides`: new peptides as files
 - `create_edge_embedder`, `create_flash_ipa`: point attention in linear memory, as a layer
 - `evaluate_folder`, `score_structure`: scores of finished structures
 - `backbone_from_ca`, `frames_from_backbone`, `superpose`, `tm_score`, `lddt`: coordinates
@@ -25,9 +26,11 @@ _HOMES = {
     "evaluate_folder": "foldwright.evaluation.folder:evaluate_folder",
     "frames_from_backbone": "foldwright.geometry.backbone_frames:frames_from_backbone",
     "fit": "foldwright.training.loop:fit",
+    "generate_peptides": "foldwright.models.peptide.sample:generate",
     "lddt": "foldwright.geometry.scores:lddt",
     "load_bundled": "foldwright.models.backbone.weights:load_bundled",
     "load_genie": "foldwright.models.backbone.genie_checkpoint:load_genie",
+    "load_peptide_weights": "foldwright.models.peptide.weights:load_peptide_weights",
     "load_weights": "foldwright.models.backbone.weights:load_weights",
     "prepare_store": "foldwright.data.prepare:prepare_store",
     "read_structure": "foldwright.structure.io:read_structure",

@@ -45,6 +45,7 @@ COMMANDS = (
     ("evaluate", "foldwright.cli.evaluate:evaluate_command", "Score structures against nature."),
     ("fold weights convert", "foldwright.cli.fold:convert_weights_command", "Write safetensors."),
     ("fold weights inspect", "foldwright.cli.fold:inspect_weights_command", "Check parameters."),
+    ("peptide", "foldwright.cli.peptide:peptide_command", "Make new peptides."),
     ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
     ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
     ("train classifier", "foldwright.cli.train_classifier:classifier_command", "Train a judge."),

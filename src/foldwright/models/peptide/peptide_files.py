@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.files import write_atomic
+from foldwright.runtime.partials import remove_partials
 from foldwright.runtime.run_record import begin_run, read_record
 from foldwright.sequence.fasta import FastaRecord, write_fasta
 
@@ -64,11 +65,13 @@ class PeptideFolder:
         self.path = path
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Start a run here, or go on with one of equal settings.
+        """Start a run here, or go on with one of equal settings; remove what a kill left over.
 
         Raises:
             InputError: the folder holds a run with other settings; each is named.
         """
+        for folder in (self.path, self.path / DRAFTS_FOLDER):
+            remove_partials(folder)
         begin_run(self.path / RUN_FILE, RUN_FORMAT, settings)
 
     def finished(self) -> list[PeptideRecord]:
@@ -81,7 +84,7 @@ class PeptideFolder:
     def drafts(self) -> dict[tuple[int, int], str | None]:
         """What has been drawn, by number and attempt."""
         drawn: dict[tuple[int, int], str | None] = {}
-        for path in sorted((self.path / DRAFTS_FOLDER).glob("*.json")):
+        for path in sorted((self.path / DRAFTS_FOLDER).glob("[0-9]*.json")):
             found = read_record(path)
             for index, attempt, sequence in (found or {}).get("draws", ()):
                 drawn[index, attempt] = sequence

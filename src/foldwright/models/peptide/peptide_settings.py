@@ -25,7 +25,7 @@ from foldwright.runtime.seeds import make_generator
 PeptideSampler = Literal["ddpm", "ddim", "dpm", "sde"]
 
 _DEFAULT_STEPS = 25
-_DEFAULT_OPTIONS: dict[PeptideSampler, dict[str, float]] = {
+_DEFAULT_OPTIONS: dict[PeptideSampler, dict[str, int | float]] = {
     "ddpm": {"noise_scale": 1.0},
     "ddim": {"eta": 0.0},
     "dpm": {"order": 2},
@@ -112,7 +112,7 @@ class SamplerChoice:
     sampler: PeptideSampler
     num_steps: int
     spacing: Spacing
-    options: dict[str, float]
+    options: dict[str, int | float]
     temperature: float
 
 
@@ -194,7 +194,7 @@ def resolve_peptide_settings(settings: PeptideSettings, model: ModelFacts) -> Pe
     )
 
 
-def _given_options(settings: PeptideSettings) -> dict[str, float]:
+def _given_options(settings: PeptideSettings) -> dict[str, int | float]:
     options = {
         "noise_scale": settings.noise_scale,
         "eta": settings.eta,
