@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from foldwright.nn.pair import FactorizedPair
+from foldwright.nn.pair_recompression import RankMix
 from foldwright.nn.pair_triangle import (
     FactorizedTriangleMultiplication,
     FactorTransition,
-    RankMix,
     multiply_triangles,
 )
 from foldwright.nn.triangle import TriangleDirection
@@ -74,13 +74,3 @@ def test_fresh_blocks_leave_the_pair_as_it_is() -> None:
         mixed = mix(z, added)
         assert torch.equal(mixed.left, z.left)
         assert torch.equal(mixed.right, z.right)
-
-
-def test_rank_mix_is_the_linear_map_it_says() -> None:
-    mix = with_random_weights(RankMix(2))
-    z = FactorizedPair(normal(1, 3, 2, 4), normal(1, 3, 2, 4, seed=2))
-    update = FactorizedPair(normal(1, 3, 2, 4, seed=3), normal(1, 3, 2, 4, seed=4))
-    expected = sum(
-        mix.left[1, q] * (z.left[:, :, q] if q < 2 else update.left[:, :, q - 2]) for q in range(4)
-    )
-    torch.testing.assert_close(mix(z, update).left[:, :, 1], expected)

@@ -132,30 +132,5 @@ class ChannelTransition(nn.Module):
         return update
 
 
-class RankMix(nn.Module):
-    """Recompress the sum of two factorised pairs to one rank by a learned mix.
-
-    The sum of two pairs of rank r has rank 2 r exactly: their factors side by side. Each factor is
-    mixed back to rank r by a learned matrix that begins as the sum of the two halves, so that a
-    zero update leaves the pair as it is. The result is not the sum of the two pairs.
-    """
-
-    def __init__(self, rank: int) -> None:
-        super().__init__()
-        self.left = nn.Parameter(torch.eye(rank).repeat(1, 2))
-        self.right = nn.Parameter(torch.eye(rank).repeat(1, 2))
-
-    def forward(self, z: FactorizedPair, update: FactorizedPair) -> FactorizedPair:
-        """Add an update of the same rank."""
-        return FactorizedPair(
-            _mix(self.left, z.left, update.left), _mix(self.right, z.right, update.right)
-        )
-
-
-def _mix(weight: Tensor, old: Tensor, update: Tensor) -> Tensor:
-    both = torch.cat([old, update], dim=2).flatten(0, 1)
-    return (weight.expand(len(both), -1, -1) @ both).view(old.shape)
-
-
 def _both(left: nn.Module, right: nn.Module) -> nn.ModuleDict:
     return nn.ModuleDict({"left": left, "right": right})

@@ -29,7 +29,7 @@ def map_residues(
     The residues are dimension 1 of every tensor in and out; a residue's results must come from
     its own entries alone.
     """
-    parts = [_recomputed(function, chunk) for chunk in _chunks(tensors, rows)]
+    parts = [recomputed(function, chunk) for chunk in _chunks(tensors, rows)]
     if len(parts) == 1:
         return parts[0]
     return tuple(torch.cat(pieces, dim=1) for pieces in zip(*parts, strict=True))
@@ -40,9 +40,9 @@ def sum_over_residues(
 ) -> Tensor:
     """Add up what a function returns for chunks of `rows` residues."""
     first, *others = _chunks(tensors, rows)
-    total: Tensor = _recomputed(function, first)
+    total: Tensor = recomputed(function, first)
     for chunk in others:
-        total = total + _recomputed(function, chunk)
+        total = total + recomputed(function, chunk)
     return total
 
 
@@ -51,8 +51,9 @@ def _chunks(tensors: tuple[Tensor, ...], rows: int) -> list[tuple[Tensor, ...]]:
     return list(zip(*(tensor.split(rows, dim=1) for tensor in tensors), strict=True))
 
 
-def _recomputed(function: Callable[..., Result], chunk: tuple[Tensor, ...]) -> Result:
+def recomputed(function: Callable[..., Result], tensors: tuple[Tensor, ...]) -> Result:
+    """Call a function of tensors; its intermediates are computed anew in the backward pass."""
     if not torch.is_grad_enabled():
-        return function(*chunk)
-    result: Result = checkpoint(function, *chunk, use_reentrant=False)
+        return function(*tensors)
+    result: Result = checkpoint(function, *tensors, use_reentrant=False)
     return result

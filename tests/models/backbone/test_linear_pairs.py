@@ -11,14 +11,29 @@ from torch.utils._pytree import tree_leaves
 from foldwright.geometry.frenet import frenet_frames
 from foldwright.geometry.rigid import Rigid
 from foldwright.models.backbone.config import GenieConfig
+from foldwright.models.backbone.dense_pairs import PairTransformLayer
 from foldwright.models.backbone.features import PairFeatureNet
-from foldwright.models.backbone.linear_pairs import SparsePairFeatureNet
+from foldwright.models.backbone.linear_pairs import (
+    FactorizedTransformLayer,
+    SparsePairFeatureNet,
+    SparseTransformLayer,
+)
 from foldwright.models.backbone.network import GenieDenoiser
+from foldwright.nn import factor_attention, neighbours, residue_chunks
+from foldwright.nn.pair import FactorizedPair
 from foldwright.nn.pair_point_attention import PairPointAttention
 from tests.models.backbone.small_models import SIZES, walks
 from tests.nn.random_blocks import normal, with_random_weights
+from tests.nn.sparse_pairs import at_lists, pair_at
 
 KINDS = pytest.mark.parametrize("kind", ["factorized", "sparse"])
+ATTENTIONS = pytest.mark.parametrize("attention", [False, True, "axial"])
+LAYERS: list[tuple[str, dict[str, Any]]] = [
+    ("factorized", {}),
+    ("factorized", {"triangle_attention": True, "pair_recompression": "truncated"}),
+    ("sparse", {"triangle_attention": True}),
+]
+VARIANTS = pytest.mark.parametrize(("kind", "more"), LAYERS)
 
 
 def settings(kind: str, **more: Any) -> GenieConfig:
@@ -50,9 +65,9 @@ def test_moves_with_the_chain(kind: str) -> None:
     torch.testing.assert_close(moved, run(net, ca, mask) @ turn.T + 9.0, atol=1e-6, rtol=1e-6)
 
 
-@KINDS
-def test_padding_changes_nothing(kind: str) -> None:
-    net = denoiser(kind, self_conditioning=True)
+@VARIANTS
+def test_padding_changes_nothing(kind: str, more: dict[str, Any]) -> None:
+    net = denoiser(kind, self_conditioning=True, **more)
     ca = walks([12])[0][None]
     previous = walks([12], seed=1)[0][None]
     mask = torch.ones(1, 12, dtype=torch.bool)
@@ -65,9 +80,9 @@ def test_padding_changes_nothing(kind: str) -> None:
     assert not torch.allclose(run(net, ca, mask), short)  # the earlier estimate counts
 
 
-@KINDS
-def test_every_parameter_learns(kind: str) -> None:
-    net = denoiser(kind)
+@VARIANTS
+def test_every_parameter_learns(kind: str, more: dict[str, Any]) -> None:
+    net = denoiser(kind, **more)
     ca, mask = walks([10])[0][None], torch.ones(1, 10, dtype=torch.bool)
     run(net, ca, mask).square().sum().backward()
     still = {
@@ -78,12 +93,12 @@ def test_every_parameter_learns(kind: str) -> None:
     assert not still
 
 
-@KINDS
-def test_recomputing_changes_no_gradient(kind: str) -> None:
+@VARIANTS
+def test_recomputing_changes_no_gradient(kind: str, more: dict[str, Any]) -> None:
     ca, mask = walks([10])[0][None], torch.ones(1, 10, dtype=torch.bool)
     gradients = []
     for checkpoint_pairs in (False, True):
-        net = denoiser(kind, checkpoint_pairs=checkpoint_pairs)
+        net = denoiser(kind, checkpoint_pairs=checkpoint_pairs, **more)
         run(net, ca, mask).square().sum().backward()
         gradients.append([p.grad for p in net.parameters() if p.grad is not None])
     for one, two in zip(*gradients, strict=True):
@@ -128,18 +143,39 @@ class LargestTensor(TorchDispatchMode):
         return out
 
 
-def largest_in_a_step(kind: str, n: int) -> tuple[int, str]:
-    net = denoiser(kind, max_length=n).float()
+def largest_in_a_step(kind: str, n: int, **more: Any) -> tuple[int, str]:
+    net = denoiser(kind, max_length=n, **more).float()
     ca, mask = walks([n])[0][None].float(), torch.ones(1, n, dtype=torch.bool)
     with LargestTensor() as largest:
         run(net, ca, mask).square().sum().backward()
     return largest.elements, largest.operation
 
 
-@KINDS
-def test_no_tensor_of_all_pairs_in_a_training_step(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("factorized", {}),
+        ("factorized", {"pair_recompression": "truncated"}),
+        ("sparse", {"triangle_attention": True}),
+        ("sparse", {"triangle_attention": "axial"}),
+    ],
+)
+def test_no_tensor_of_all_pairs_in_a_training_step(kind: str, more: dict[str, Any]) -> None:
     n = 768
-    elements, operation = largest_in_a_step(kind, n)
+    elements, operation = largest_in_a_step(kind, n, **more)
+    assert elements < n * n, operation
+
+
+@pytest.mark.parametrize("attention", [True, "axial"])
+def test_no_tensor_of_all_pairs_in_attention_on_factors(
+    attention: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time grows with the cube of the length: a shorter chain, and smaller chunks for it."""
+    n = 160
+    monkeypatch.setattr(factor_attention, "_CHUNK_ELEMENTS", 2**14)
+    monkeypatch.setattr(neighbours, "_CHUNK_ELEMENTS", 2**12)
+    monkeypatch.setattr(residue_chunks, "_VECTORS_PER_CHUNK", 2**8)
+    elements, operation = largest_in_a_step("factorized", n, triangle_attention=attention)
     assert elements < n * n, operation
 
 
@@ -153,9 +189,57 @@ def test_representation_picks_the_attention() -> None:
         assert isinstance(layer.ipa, PairPointAttention) is expected
 
 
-def test_triangle_attention_needs_dense_pairs() -> None:
-    with pytest.raises(ValueError, match="triangle_attention needs pair: dense, got pair: sparse"):
-        settings("sparse", triangle_attention=True)
+@ATTENTIONS
+def test_full_lists_make_the_sparse_layer_the_dense_one(attention: Any) -> None:
+    config = settings("sparse", triangle_attention=attention)
+    dense = with_random_weights(PairTransformLayer(config))
+    sparse = SparseTransformLayer(config).double().eval()
+    weights = {
+        name.replace("transition", "pair_transition")
+        if name.startswith("transition")
+        else name.removeprefix("updates.").replace(".block.", "."): name
+        for name in sparse.state_dict()
+    }
+    assert set(weights) == set(dense.state_dict())
+    sparse.load_state_dict({weights[k]: v for k, v in dense.state_dict().items()})
+    mask = torch.arange(9)[None] < 7
+    real = mask[:, :, None] & mask[:, None]
+    z = normal(1, 9, 9, config.c_p) * real[..., None]
+    pair = pair_at(z, real)
+    torch.testing.assert_close(sparse(pair, mask).values, at_lists(dense(z, mask), pair))
+
+
+@KINDS
+@ATTENTIONS
+def test_attention_is_part_of_the_layer(kind: str, attention: Any) -> None:
+    ca, mask = walks([12])[0][None], torch.ones(1, 12, dtype=torch.bool)
+    without, with_it = denoiser(kind), denoiser(kind, triangle_attention=attention)
+    missing = with_it.load_state_dict(without.state_dict(), strict=False).missing_keys
+    if attention is False:
+        assert not missing
+    else:
+        assert missing
+        assert all("tri_att" in name for name in missing)
+        assert not torch.allclose(run(without, ca, mask), run(with_it, ca, mask))
+
+
+def test_truncated_sums_are_another_model_without_mixes() -> None:
+    ca, mask = walks([12])[0][None], torch.ones(1, 12, dtype=torch.bool)
+    mixed = denoiser("factorized")
+    truncated = denoiser("factorized", pair_recompression="truncated")
+    kept = {name: mixed.state_dict()[name] for name in truncated.state_dict()}
+    assert set(mixed.state_dict()) - set(kept) != set()
+    truncated.load_state_dict(kept)
+    assert not torch.allclose(run(mixed, ca, mask), run(truncated, ca, mask))
+
+
+def test_truncated_layers_add_the_pairs_where_the_rank_suffices() -> None:
+    """A layer whose triangles and transition end in zeros leaves the pair as it is."""
+    config = settings("factorized", pair_recompression="truncated")
+    layer = FactorizedTransformLayer(config).double()
+    mask = torch.arange(9)[None] < 7
+    z = FactorizedPair(*(normal(1, 9, 2, 10, seed=s) * mask[..., None, None] for s in (1, 2)))
+    torch.testing.assert_close(layer.eval()(z, mask).materialise(), z.materialise())
 
 
 def test_self_conditioning_must_be_built_in() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from foldwright.nn.neighbours import NeighbourChoice
 from foldwright.runtime.config import Config
@@ -28,6 +28,11 @@ class GenieConfig(Config):
         "of the last two is linear in the length",
     )
     pair_rank: int = Field(4, ge=1, description="rank of factorised pairs")
+    pair_recompression: Literal["mix", "truncated"] = Field(
+        "mix",
+        description="how a sum of factorised pairs gets its rank back: by a learned mix, or as the "
+        "best pair of that rank",
+    )
     pair_neighbours: int = Field(
         32, ge=1, description="neighbours of sparse pairs, and of the features of factorised ones"
     )
@@ -38,7 +43,11 @@ class GenieConfig(Config):
     )
     num_pair_layers: int = Field(5, ge=0, description="pair transform layers")
     triangle_multiplication: bool = Field(True, description="include both triangle multiplications")
-    triangle_attention: bool = Field(False, description="include both triangle attentions")
+    triangle_attention: bool | Literal["axial"] = Field(
+        False,
+        description="include both triangle attentions; axial: along rows and columns without the "
+        "third edge",
+    )
     c_triangle_multiplication: int = Field(128, ge=1, description="triangle product channels")
     c_triangle_attention: int = Field(32, ge=1, description="triangle attention channels per head")
     num_triangle_heads: int = Field(4, ge=1, description="triangle attention heads")
@@ -65,15 +74,6 @@ class GenieConfig(Config):
         "auto",
         description="recompute the pair stack in the backward pass; auto: chains over 256 residues",
     )
-
-    @model_validator(mode="after")
-    def _pairs_can_do_triangles(self) -> "GenieConfig":
-        if self.pair != "dense" and self.triangle_attention:
-            raise ValueError(
-                f"triangle_attention needs pair: dense, got pair: {self.pair}; "
-                "write triangle_attention: false"
-            )
-        return self
 
 
 class DiffusionConfig(Config):

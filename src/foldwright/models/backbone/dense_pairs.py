@@ -4,9 +4,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.models.backbone.config import GenieConfig
+from foldwright.models.backbone.row_attention import row_attentions
 from foldwright.nn.dropout import AxisDropout
 from foldwright.nn.transition import PairTransition
-from foldwright.nn.triangle import TriangleAttention, TriangleMultiplication
+from foldwright.nn.triangle import TriangleMultiplication
 
 
 class PairTransformLayer(nn.Module):
@@ -19,15 +20,13 @@ class PairTransformLayer(nn.Module):
             c_hidden = config.c_triangle_multiplication
             self.tri_mul_out = TriangleMultiplication(c_z, c_hidden, direction="outgoing")
             self.tri_mul_in = TriangleMultiplication(c_z, c_hidden, direction="incoming")
-        if config.triangle_attention:
-            c_head, heads = config.c_triangle_attention, config.num_triangle_heads
-            self.tri_att_start = TriangleAttention(c_z, c_head, num_heads=heads, node="starting")
-            self.tri_att_end = TriangleAttention(c_z, c_head, num_heads=heads, node="ending")
+        for name, attention in row_attentions(config).items():
+            self.add_module(name, attention)
         self.row_dropout = AxisDropout(config.pair_dropout, shared_dim=1)
         self.column_dropout = AxisDropout(config.pair_dropout, shared_dim=2)
         self.pair_transition = PairTransition(c_z, config.pair_expansion)
         self._multiplies = config.triangle_multiplication
-        self._attends = config.triangle_attention
+        self._attends = bool(config.triangle_attention)
 
     def forward(
         self, z: Float[Tensor, "b n n c"], mask: Bool[Tensor, "b n"]

@@ -1,6 +1,7 @@
 """Pair track of long chains: factorised and sparse pairs, in linear memory."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -11,18 +12,27 @@ from foldwright.geometry.rigid import Rigid
 from foldwright.geometry.vectors import without_autocast
 from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.features import BASIS_COUNT, distance_basis
+from foldwright.models.backbone.row_attention import row_attentions
+from foldwright.nn.factor_attention import FactorizedRowAttention
 from foldwright.nn.linear import Linear
 from foldwright.nn.neighbours import choose_neighbours
 from foldwright.nn.pair import FactorizedPair, SparsePair
+from foldwright.nn.pair_recompression import RankMix, RankTruncation
 from foldwright.nn.pair_triangle import (
     ChannelTransition,
     FactorizedTriangleMultiplication,
     FactorTransition,
-    RankMix,
 )
 from foldwright.nn.residue_chunks import map_residues, residues_per_chunk
+from foldwright.nn.sparse_edges import residue_rows
+from foldwright.nn.sparse_triangle import SparseRowAttention, SparseTriangleMultiplication
+from foldwright.nn.triangle import TriangleDirection, TriangleMultiplication
 
 _DISTANCE_EPS = 1e-10
+_MULTIPLICATIONS: dict[str, TriangleDirection] = {
+    "tri_mul_out": "outgoing",
+    "tri_mul_in": "incoming",
+}
 
 
 class SparsePairFeatureNet(nn.Module):
@@ -52,28 +62,47 @@ class SparsePairFeatureNet(nn.Module):
     ) -> SparsePair:
         """Choose neighbours by the noised chain and describe them; `previous` is in Å."""
         index, present = choose_neighbours(frames.trans, mask, count=self.count, choice=self.choice)
-        z = self.linear_s_p_i(s)[:, :, None] + rows_at(self.linear_s_p_j(s), index)
-        place = torch.arange(mask.shape[1], device=mask.device)[None, :, None]
-        offset = (place - index).clamp(-self.clip, self.clip) + self.clip
+        describe = partial(self.describe, self.linear_s_p_j(s), frames, previous)
+        rows = residues_per_chunk(index.shape[0] * index.shape[2])
+        (values,) = map_residues(describe, (s, index, present, _places(mask)), rows=rows)
+        return SparsePair(values, index, present)
+
+    def describe(
+        self,
+        partners: Tensor,
+        frames: Rigid,
+        previous: Tensor | None,
+        own: Float[Tensor, "b m c_s"],
+        index: Int[Tensor, "b m k"],
+        present: Bool[Tensor, "b m k"],
+        place: Int[Tensor, "b m"],
+    ) -> tuple[Float[Tensor, "b m k c"]]:
+        """Describe the neighbours of some residues: those at `place`, of single features `own`.
+
+        `partners` are the projected single features of the whole chain.
+        """
+        z = self.linear_s_p_i(own)[:, :, None] + residue_rows(partners, index)
+        offset = (place[..., None] - index).clamp(-self.clip, self.clip) + self.clip
         # a column of the weights instead of a product with a one-hot vector
         z = z + nn.functional.embedding(offset, self.linear_relpos.weight.T)
-        z = z + self.linear_relpos.bias + self.linear_template(self._template(frames, index))
+        z = z + self.linear_relpos.bias + self.linear_template(self._template(frames, index, place))
         if previous is not None:
             if self.linear_self_condition is None:
                 raise ValueError("this network was built without self_conditioning")
-            distance = _distance(_offsets(previous, index))
+            distance = _distance(_offsets(previous, index, place))
             z = z + self.linear_self_condition(distance_basis(distance))
-        return SparsePair(z * present[..., None], index, present)
+        return (z * present[..., None],)
 
-    def _template(self, frames: Rigid, index: Tensor) -> Tensor:
-        offset = _offsets(frames.trans, index)
+    def _template(self, frames: Rigid, index: Tensor, place: Tensor) -> Tensor:
+        offset = _offsets(frames.trans, index, place)
         distance = _distance(offset)
         if self.template == "distance":
             return distance[..., None]
-        inverse = frames.rots.transpose(-1, -2)[:, :, None]
+        rots = frames.rots.flatten(-2)
+        inverse = _at(rots, place).unflatten(-1, (3, 3)).transpose(-1, -2)[:, :, None]
         direction = (inverse * offset[..., None, :]).sum(-1) / (1.0 + distance[..., None])
         with without_autocast(offset):
-            axes = rows_at(frames.rots.flatten(-2), index).unflatten(-1, (3, 3))
+            axes = residue_rows(rots, index).unflatten(-1, (3, 3))
             turn = (inverse @ axes).flatten(-2)
         return torch.cat([distance_basis(distance), direction, turn], dim=-1)
 
@@ -102,9 +131,18 @@ class FactorizedPairFeatureNet(nn.Module):
         previous: Float[Tensor, "b n 3"] | None = None,
     ) -> FactorizedPair:
         """Build the masked factors; `previous` is a clean estimate in Å."""
-        near = self.neighbours(s, frames, mask, previous)
-        count = near.present.sum(2, keepdim=True).clamp(min=1)
-        surroundings = (torch.relu(near.values) * near.present[..., None]).sum(2) / count
+        net = self.neighbours
+        index, present = choose_neighbours(frames.trans, mask, count=net.count, choice=net.choice)
+
+        partners = net.linear_s_p_j(s)
+
+        def around(*chunk: Tensor) -> tuple[Tensor]:
+            (values,) = net.describe(partners, frames, previous, *chunk)
+            real = chunk[2][..., None]
+            return ((torch.relu(values) * real).sum(2) / real.sum(2).clamp(min=1),)
+
+        rows = residues_per_chunk(index.shape[0] * index.shape[2])
+        (surroundings,) = map_residues(around, (s, index, present, _places(mask)), rows=rows)
         features = torch.cat([s, surroundings], dim=-1) * mask[..., None]
         left, right = (
             linear(features).unflatten(-1, (self.rank, -1)) * mask[..., None, None]
@@ -114,92 +152,130 @@ class FactorizedPairFeatureNet(nn.Module):
 
 
 class FactorizedTransformLayer(nn.Module):
-    """Triangle multiplications and transition, each added by a learned mix of ranks.
+    """The updates of the dense layer on factors; sums are recompressed to the rank.
 
     Works through the chain in chunks of residues and recomputes them in the backward pass: of a
-    layer only the factors before each triangle are kept.
+    layer only the factors before each update are kept.
     """
+
+    def __init__(self, config: GenieConfig) -> None:
+        super().__init__()
+        c_z, c_hidden = config.c_p, config.c_triangle_multiplication
+        names = _MULTIPLICATIONS if config.triangle_multiplication else {}
+        self.triangles = nn.ModuleDict(
+            {
+                name: FactorizedTriangleMultiplication(c_z, c_hidden, direction=direction)
+                for name, direction in names.items()
+            }
+        )
+        self.triangle_mixes = nn.ModuleDict({name: _rank_sum(config) for name in names})
+        self.attentions = nn.ModuleDict(
+            {name: FactorizedRowAttention(block) for name, block in row_attentions(config).items()}
+        )
+        self.dropout = nn.Dropout(config.pair_dropout)
+        self.transition = FactorTransition(c_z, config.pair_expansion)
+        self.transition_mix = _rank_sum(config)
+
+    def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
+        """Apply the updates in the order of the dense layer."""
+        for name, triangle in self.triangles.items():
+            update = partial(self._triangle, triangle, triangle.contract(z, mask))
+            z = _add(self.triangle_mixes[name], z, update, mask)
+        for attention in self.attentions.values():
+            change = self._drop(attention(z, mask))
+            # one factor's change is zero: the sum of the pairs keeps the rank, exactly
+            z = FactorizedPair(z.left + change.left, z.right + change.right)
+        return _add(self.transition_mix, z, self.transition, mask)
+
+    def _triangle(self, triangle: nn.Module, inner: Tensor, z: FactorizedPair) -> FactorizedPair:
+        return self._drop(triangle.update(z, inner))
+
+    def _drop(self, update: FactorizedPair) -> FactorizedPair:
+        """Dropout with one mask for all ranks: what is dropped is a channel of a residue."""
+        factors = (update.left, update.right)
+        left, right = (f * self.dropout(torch.ones_like(f[:, :, :1])) for f in factors)
+        return FactorizedPair(left, right)
+
+
+def _rank_sum(config: GenieConfig) -> nn.Module:
+    return RankMix(config.pair_rank) if config.pair_recompression == "mix" else RankTruncation()
+
+
+def _add(
+    recompress: nn.Module,
+    z: FactorizedPair,
+    update: Callable[[FactorizedPair], FactorizedPair],
+    mask: Tensor,
+) -> FactorizedPair:
+    """Add an update that treats residues one by one, and recompress the sum."""
+    if isinstance(recompress, RankMix):  # it, too, looks at one residue at a time
+        return _in_chunks(lambda part: recompress(part, update(part)), z, mask)
+    out: FactorizedPair = recompress(z, _in_chunks(update, z, mask))
+    return out
+
+
+def _in_chunks(
+    function: Callable[[FactorizedPair], FactorizedPair], z: FactorizedPair, mask: Tensor
+) -> FactorizedPair:
+    """Apply a function that treats residues one by one; padding becomes zero."""
+
+    def on_factors(left: Tensor, right: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        out = function(FactorizedPair(left, right))
+        real = mask[:, :, None, None]
+        return out.left * real, out.right * real
+
+    b, _, r, _ = z.left.shape
+    rows = residues_per_chunk(b * r)
+    left, right = map_residues(on_factors, (z.left, z.right, mask), rows=rows)
+    return FactorizedPair(left, right)
+
+
+class SparseTransformLayer(nn.Module):
+    """The updates of the dense layer, over the edges in the neighbour lists."""
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
         c_z, c_hidden = config.c_p, config.c_triangle_multiplication
         updates: dict[str, nn.Module] = {}
         if config.triangle_multiplication:
-            updates = {
-                "tri_mul_out": FactorizedTriangleMultiplication(
-                    c_z, c_hidden, direction="outgoing"
-                ),
-                "tri_mul_in": FactorizedTriangleMultiplication(c_z, c_hidden, direction="incoming"),
-            }
-        self.triangles = nn.ModuleDict(updates)
-        self.triangle_mixes = nn.ModuleDict({name: RankMix(config.pair_rank) for name in updates})
+            for name, direction in _MULTIPLICATIONS.items():
+                block = TriangleMultiplication(c_z, c_hidden, direction=direction)
+                updates[name] = SparseTriangleMultiplication(block)
+        for name, attention in row_attentions(config).items():
+            updates[name] = SparseRowAttention(attention)
+        self.updates = nn.ModuleDict(updates)
         self.dropout = nn.Dropout(config.pair_dropout)
-        self.transition = FactorTransition(c_z, config.pair_expansion)
-        self.transition_mix = RankMix(config.pair_rank)
-
-    def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
-        """Apply the updates in the order of the dense layer."""
-        for name, triangle in self.triangles.items():
-            inner = triangle.contract(z, mask)
-            z = _in_chunks(partial(self._add_triangle, name, inner), z, mask)
-        return _in_chunks(self._add_transition, z, mask)
-
-    def _add_triangle(
-        self, name: str, inner: Tensor, z: FactorizedPair, mask: Tensor
-    ) -> FactorizedPair:
-        update = self.triangles[name].update(z, inner)
-        update = FactorizedPair(self._drop(update.left), self._drop(update.right))
-        mixed: FactorizedPair = self.triangle_mixes[name](z, update)
-        return mixed
-
-    def _add_transition(self, z: FactorizedPair, mask: Tensor) -> FactorizedPair:
-        z = self.transition_mix(z, self.transition(z))
-        real = mask[:, :, None, None]
-        return FactorizedPair(z.left * real, z.right * real)
-
-    def _drop(self, factor: Tensor) -> Tensor:
-        """Dropout with one mask for all ranks: what is dropped is a channel of a residue."""
-        keep: Tensor = self.dropout(torch.ones_like(factor[:, :, :1]))
-        return factor * keep
-
-
-def _in_chunks(
-    function: Callable[[FactorizedPair, Tensor], FactorizedPair], z: FactorizedPair, mask: Tensor
-) -> FactorizedPair:
-    """Apply a function that treats residues one by one; intermediates live for one chunk."""
-
-    def on_factors(left: Tensor, right: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        out = function(FactorizedPair(left, right), mask)
-        return out.left, out.right
-
-    b, _, r, _ = z.left.shape
-    left, right = map_residues(on_factors, (z.left, z.right, mask), rows=residues_per_chunk(b * r))
-    return FactorizedPair(left, right)
-
-
-class SparseTransformLayer(nn.Module):
-    """A transition on the neighbours' vectors."""
-
-    def __init__(self, config: GenieConfig) -> None:
-        super().__init__()
-        self.transition = ChannelTransition(config.c_p, config.pair_expansion)
+        self.transition = ChannelTransition(c_z, config.pair_expansion)
 
     def forward(self, z: SparsePair, mask: Bool[Tensor, "b n"]) -> SparsePair:
-        """Transform the vectors; the neighbours stay."""
-        real = (z.present & mask[..., None])[..., None]
-        return SparsePair((z.values + self.transition(z.values)) * real, z.index, z.present)
+        """Apply the updates in the order of the dense layer; the neighbours stay."""
+        z = replace(z, present=z.present & mask[..., None])
+        for name, block in self.updates.items():
+            z = replace(z, values=z.values + self._drop(name, block(z), z.index))
+        rows = residues_per_chunk(z.index.shape[0] * z.index.shape[2])
+        (values,) = map_residues(self._add_transition, (z.values, z.present), rows=rows)
+        return replace(z, values=values)
+
+    def _add_transition(self, values: Tensor, present: Tensor) -> tuple[Tensor]:
+        return ((values + self.transition(values)) * present[..., None],)
+
+    def _drop(self, name: str, update: Tensor, index: Tensor) -> Tensor:
+        """Row or column dropout as in the dense layer: one mask for all pairs of a residue."""
+        keep = self.dropout(torch.ones_like(update[:, :, 0]))
+        by_row = name == "tri_att_end"
+        return update * (keep[:, :, None] if by_row else residue_rows(keep, index))
 
 
-def rows_at(
-    features: Float[Tensor, "b n c"], index: Int[Tensor, "b n k"]
-) -> Float[Tensor, "b n k c"]:
-    """Take the features of every residue's neighbours."""
-    flat = index.flatten(1)[..., None].expand(-1, -1, features.shape[-1])
-    return features.gather(1, flat).unflatten(1, index.shape[1:])
+def _places(mask: Tensor) -> Tensor:
+    return torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
 
 
-def _offsets(positions: Tensor, index: Tensor) -> Tensor:
-    return rows_at(positions, index) - positions[:, :, None]
+def _at(features: Tensor, place: Tensor) -> Tensor:
+    return residue_rows(features, place[..., None]).squeeze(2)
+
+
+def _offsets(positions: Tensor, index: Tensor, place: Tensor) -> Tensor:
+    return residue_rows(positions, index) - _at(positions, place)[:, :, None]
 
 
 def _distance(offset: Tensor) -> Tensor:
