@@ -26,7 +26,9 @@ class PairTransformNet(nn.Module):
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
-        self.checkpoint_pairs = config.checkpoint_pairs
+        # layers of factors recompute their chunks themselves and keep little more than their input
+        plain = config.checkpoint_pairs == "auto" and config.pair == "factorized"
+        self.checkpoint_pairs = False if plain else config.checkpoint_pairs
         build = _LAYERS[config.pair]
         self.net = nn.ModuleList(build(config) for _ in range(config.num_pair_layers))
 
