@@ -1,4 +1,4 @@
-"""`foldwright config import`: old flat Genie settings to settings of a training run."""
+"""`foldwright config import`: settings of Genie or StructDiff to settings of a training run."""
 
 import math
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from foldwright.cli.backbone_experiment import BackboneExperiment
+from foldwright.cli.config_structdiff import import_structdiff
 from foldwright.cli.exit_codes import DONE
 from foldwright.cli.output import emit
 from foldwright.data.store import ChainStore
@@ -16,6 +17,7 @@ from foldwright.runtime.config import dump_config, parse_config
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.files import write_atomic
 
+_YAML_SUFFIXES = (".yaml", ".yml")
 _TRANSLATED = {
     "seed": "training.seed",
     "learningRate": "training.optimiser.learning_rate",
@@ -48,16 +50,18 @@ def import_command(
     max_steps: int | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Turn a Genie `configuration` file into settings for `foldwright train backbone`.
+    """Turn old settings into those of `foldwright train backbone` or `foldwright train peptide`.
 
-    Every line of the file that has no effect on them is listed with the reason.
+    A flat `configuration` file is Genie's, a YAML file is StructDiff's. Every line or key that has
+    no effect is listed with the reason.
 
     Examples:
         foldwright config import runs/scope/configuration --store store/
+        foldwright config import configs/separated_training.yaml --store peptides/
         foldwright config import configuration --out scope.yaml --max-steps 100000
 
     Args:
-        configuration: Text file of `key value` lines.
+        configuration: Text file of `key value` lines, or YAML.
         out: YAML file to write; it must not exist.
         store: Store to train on. If it exists, its training chains turn epochs into steps.
         max_steps: Optimiser steps of the run, instead of those that follow from the epochs.
@@ -65,6 +69,9 @@ def import_command(
     """
     if out.exists():
         raise InputError(Problem(str(out), "exists already; name another file with --out"))
+    if configuration.suffix in _YAML_SUFFIXES:
+        emit(import_structdiff(configuration, out, store, max_steps), as_json, title="settings")
+        return DONE
     read = read_genie_configuration(configuration)
     run = {key: text for key, text in read.run.items() if text != "None"}
     values = _values(run)

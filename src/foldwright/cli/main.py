@@ -30,7 +30,12 @@ from foldwright.runtime.allocator import prefer_huge_pages
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 
 COMMANDS = (
-    ("config import", "foldwright.cli.config:import_command", "Turn Genie settings into YAML."),
+    ("config import", "foldwright.cli.config:import_command", "Turn old settings into YAML."),
+    (
+        "config translate",
+        "foldwright.cli.config_structdiff:translate_command",
+        "Turn a call of a StructDiff script into ours.",
+    ),
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
     ("data import-legacy", "foldwright.cli.data:import_legacy_command", "Import Genie data sets."),
     ("data inspect", "foldwright.cli.data:inspect_command", "Show what a store holds."),
