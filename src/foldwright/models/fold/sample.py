@@ -65,13 +65,21 @@ def sample_positions(
         )
         gamma = config.gamma if float(goal) > config.gamma_min else 0.0
         raised = level * (1 + gamma)
-        # A clamp: at gamma = 0 the difference is a rounding error that may be negative.
-        added = (raised.square() - level.square()).clamp(min=0).sqrt()
+        added = noise_between(level, raised)
         noise = torch.stack([own.noise for own in given])
         positions = positions + config.noise_scale * added * noise
         slope = (positions - denoise(positions, raised)) / raised
         positions = positions + config.step_scale * (goal - raised) * slope
     return positions * real[..., None]
+
+
+def noise_between(level: Float[Tensor, ""], raised: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return the noise that takes a structure from one level to a higher one, Å.
+
+    At gamma = 0 both are equal up to rounding, which may make the difference of the squares
+    negative in a compiled program; it counts as zero.
+    """
+    return (raised.square() - level.square()).clamp(min=0).sqrt()
 
 
 def seeded_draws(real: Bool[Tensor, "n a"], generator: torch.Generator) -> SampleDraws:

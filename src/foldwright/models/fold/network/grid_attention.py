@@ -50,14 +50,18 @@ class GridAttention(nn.Module):
         Only the logits' bias of all pairs is held; logits of queries and keys never are.
         """
         n, _, c = pair.shape
-        bias = pair_logits(self.layer_norm, self.pair_bias, pair, work)
+        normed = work.take("product", (n, n, c), pair)  # the triangles' product is used up
+        bias = work.take("pair logits", (self.num_heads, n, n), pair)
+        for rows in row_blocks(n, n):
+            normed[rows] = self.layer_norm(pair[rows])
+            bias[:, rows] = heads_first(self.pair_bias, normed[rows], work)
         weight = torch.cat([part.weight for part in (self.query, self.key, self.value, self.gate)])
         hidden = None if bool(mask.all()) else ~mask.transpose(0, 1)
-        x, sums = (t.transpose(0, 1) if self.columns else t for t in (pair, target))
+        x, sums = (t.transpose(0, 1) if self.columns else t for t in (normed, target))
         for rows in row_blocks(n, n):
-            normed = self.layer_norm(x[rows]).reshape(-1, c)
-            shape = (len(normed), len(weight))
-            projected = torch.mm(normed, weight.t(), out=work.take("projected", shape, pair))
+            flat = x[rows].reshape(-1, c)
+            shape = (len(flat), len(weight))
+            projected = torch.mm(flat, weight.t(), out=work.take("projected", shape, pair))
             logits = bias[None]
             if hidden is not None:
                 blocked = hidden[rows, None, None]
@@ -83,11 +87,18 @@ def pair_logits(
 
     The result is valid until the next call with the same workspace.
     """
-    n, c = len(pair), pair.shape[-1]
+    n = len(pair)
     logits = work.take("pair logits", (linear.out_features, n, n), pair)
     for rows in row_blocks(n, n):
-        normed = norm(pair[rows]).view(-1, c)
-        shape = (linear.out_features, len(normed))
-        part = torch.mm(linear.weight, normed.t(), out=work.take("logits part", shape, pair))
-        logits[:, rows] = part.view(len(part), -1, n)
+        logits[:, rows] = heads_first(linear, norm(pair[rows]), work)
     return logits
+
+
+def heads_first(
+    linear: Linear, rows: Float[Tensor, "r n c"], work: Workspace
+) -> Float[Tensor, "h r n"]:
+    """Project some rows of pairs to one value per head, heads first."""
+    flat = rows.view(-1, rows.shape[-1])
+    shape = (linear.out_features, len(flat))
+    part = torch.mm(linear.weight, flat.t(), out=work.take("logits part", shape, rows))
+    return part.view(-1, *rows.shape[:2])
