@@ -157,6 +157,51 @@ def test_smooth_lddt_gradient_is_finite_with_padding_of_nan():
     assert bool((predicted.grad[10:] == 0).all())
 
 
+@pytest.mark.parametrize("score", [lddt, smooth_lddt])
+def test_blocks_of_rows_give_the_same_score_and_gradient(monkeypatch, score) -> None:
+    target = torch.stack([walk(40, 0), walk(40, 1)])
+    mask = torch.arange(40) < torch.tensor([[40], [33]])
+    results = []
+    for elements in (1 << 18, 3 * 80, 1):
+        monkeypatch.setattr("foldwright.geometry.scores._BLOCK_ELEMENTS", elements)
+        predicted = (target + 0.5 * walk(40, 2, 1.0)).requires_grad_()
+        found = score(predicted, target, mask=mask)
+        if score is smooth_lddt:
+            found.sum().backward()
+        results.append((found.detach(), predicted.grad))
+    for found, gradient in results[1:]:
+        torch.testing.assert_close(found, results[0][0])
+        assert gradient is None or torch.allclose(gradient, results[0][1], atol=1e-12)
+
+
+def test_chains_without_pairs_have_no_gradient_and_spoil_none() -> None:
+    target = torch.stack([walk(12, 0), 100 * walk(12, 1)])
+    predicted = (target + 0.3).requires_grad_()
+    mask = torch.ones(2, 12, dtype=torch.bool)
+    found = smooth_lddt(predicted, target, mask=mask)
+    assert found.isnan().tolist() == [False, True]
+    found.nansum().backward()
+    assert torch.isfinite(predicted.grad).all()
+    predicted.grad = None
+    smooth_lddt(predicted, target, mask=~mask).nansum().backward()
+    assert torch.equal(predicted.grad, torch.zeros_like(target))
+
+
+def test_long_chains_keep_no_table_of_pairs() -> None:
+    """The backward pass of 2,000 residues keeps under 4 MB; one table of distances has 32."""
+    target = walk(2000, 0)
+    predicted = (target + 0.1).requires_grad_()
+    kept: list[int] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        smooth_lddt(predicted, target)
+    assert sum(kept) < 4e6
+
+
 def _ca_atoms(structure, points):
     atoms = structure.AtomArray(len(points))
     atoms.coord = points.numpy().astype("float32")

@@ -1,8 +1,11 @@
 """Similarity of two conformations of matched residues: RMSD, TM-score, lDDT."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from foldwright.geometry.distances import pairwise_distances
 from foldwright.geometry.superposition import superpose
@@ -13,6 +16,8 @@ LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
 _REFINEMENTS = 20
 # Distances of one block of TM-score seeds.
 _SEED_ELEMENTS = 1 << 19
+# Distances of one block of lDDT rows: a chain of 512 is one block.
+_BLOCK_ELEMENTS = 1 << 18
 
 
 def rmsd(
@@ -50,9 +55,7 @@ def lddt(
     images. An item with no target distance under the cutoff gives NaN.
     Mariani et al. 2013; with CA points, CA-lDDT.
     """
-    included, change = _distance_changes(predicted, target, mask, cutoff)
-    kept = torch.stack([change < threshold for threshold in LDDT_THRESHOLDS]).to(change).mean(0)
-    return (kept * included).sum(dim=(-2, -1)) / included.sum(dim=(-2, -1))
+    return _share(*_kept_pairs(predicted, target, mask, cutoff, _within))
 
 
 def smooth_lddt(
@@ -64,12 +67,12 @@ def smooth_lddt(
 ) -> Float[Tensor, "*batch"]:
     """Differentiable lDDT: the steps of `lddt` become sigmoids, so a perfect score is 0.80.
 
-    One minus it is a loss. An item with no target distance under the cutoff gives NaN.
+    One minus it is a loss. An item with no target distance under the cutoff gives NaN, and its
+    gradient is zero. Memory is linear in the length: of long chains blocks of rows are computed,
+    and computed again in the backward pass.
     Abramson et al. 2024, supplement, algorithm 27 (without its weights for nucleotides).
     """
-    included, change = _distance_changes(predicted, target, mask, cutoff)
-    soft = torch.stack([torch.sigmoid(threshold - change) for threshold in LDDT_THRESHOLDS])
-    return (soft.mean(0) * included).sum(dim=(-2, -1)) / included.sum(dim=(-2, -1))
+    return _share(*_kept_pairs(predicted, target, mask, cutoff, _softly_within))
 
 
 def tm_score(
@@ -146,21 +149,59 @@ def _fragment_seeds(num_points: int) -> Bool[Tensor, "s n"]:
     return torch.cat(seeds)
 
 
-def _distance_changes(
+def _share(kept: Tensor, count: Tensor) -> Tensor:
+    # NaN is put in after a division that is safe, so that no gradient is NaN
+    return (kept / count.clamp(min=1)).masked_fill(count == 0, torch.nan)
+
+
+def _within(change: Tensor) -> Tensor:
+    return torch.stack([change < threshold for threshold in LDDT_THRESHOLDS]).to(change).mean(0)
+
+
+def _softly_within(change: Tensor) -> Tensor:
+    return torch.stack([torch.sigmoid(cut - change) for cut in LDDT_THRESHOLDS]).mean(0)
+
+
+def _kept_pairs(
     predicted: Float[Tensor, "*batch n 3"],
     target: Float[Tensor, "*batch n 3"],
     mask: Bool[Tensor, "*batch n"] | None,
     cutoff: float,
-) -> tuple[Bool[Tensor, "*batch n n"], Float[Tensor, "*batch n n"]]:
-    """Which ordered pairs count, and how much each distance differs (0 where it does not)."""
+    keep: Callable[[Tensor], Tensor],
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    """Sum of `keep(change)` over the ordered pairs that count, and how many these are."""
     predicted, target = at_least_float32(predicted, target)
     if mask is None:
         mask = torch.ones_like(target[..., 0], dtype=torch.bool)
     # NaN of absent residues would poison the gradient even through a mask.
     predicted = predicted.masked_fill(~mask[..., None], 0.0)
     target = target.masked_fill(~mask[..., None], 0.0)
-    true_distance = pairwise_distances(target, target)
-    others = ~torch.eye(target.shape[-2], dtype=torch.bool, device=target.device)
-    included = (true_distance < cutoff) & mask[..., :, None] & mask[..., None, :] & others
-    change = (pairwise_distances(predicted, predicted) - true_distance).abs()
-    return included, change.masked_fill(~included, 0.0)
+    num_points = target.shape[-2]
+    rows = max(1, _BLOCK_ELEMENTS // max(1, mask.numel()))
+    if rows >= num_points:
+        return _kept_in_rows(predicted, target, mask, slice(0, num_points), cutoff, keep)
+    kept = count = torch.zeros_like(target[..., 0, 0])
+    for start in range(0, num_points, rows):
+        block = slice(start, start + rows)
+        part: tuple[Tensor, Tensor] = checkpoint(
+            _kept_in_rows, predicted, target, mask, block, cutoff, keep, use_reentrant=False
+        )
+        kept, count = kept + part[0], count + part[1]
+    return kept, count
+
+
+def _kept_in_rows(
+    predicted: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    rows: slice,
+    cutoff: float,
+    keep: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    true_distance = pairwise_distances(target[..., rows, :], target)
+    index = torch.arange(target.shape[-2], device=target.device)
+    included = (true_distance < cutoff) & (index[rows, None] != index)
+    included = included & mask[..., rows, None] & mask[..., None, :]
+    change = (pairwise_distances(predicted[..., rows, :], predicted) - true_distance).abs()
+    kept = keep(change.masked_fill(~included, 0.0)) * included
+    return kept.sum(dim=(-2, -1)), included.sum(dim=(-2, -1)).to(kept)

@@ -112,6 +112,19 @@ def test_lddt_counts_real_pairs_within_its_radius_only() -> None:
     assert float(smooth_lddt_error(found, target, mask, ONE)) == pytest.approx(1 - kept, abs=1e-7)
 
 
+def test_chains_without_a_near_pair_do_not_count_and_have_finite_gradients() -> None:
+    near, far = helix(6), 100 * helix(6)
+    target = torch.stack([near, far])
+    x0 = (target + normal(2, 6, 3)).requires_grad_()
+    mask = torch.ones(2, 6, dtype=torch.bool)
+    weight = torch.ones(2, dtype=torch.float64)
+    found = smooth_lddt_error(x0, target, mask, weight)
+    assert_close(found, smooth_lddt_error(x0[:1], target[:1], mask[:1], weight[:1]), 1e-12)
+    found.backward()
+    assert torch.isfinite(x0.grad).all()
+    assert smooth_lddt_error(x0[1:], target[1:], mask[1:], weight[1:]) == 0
+
+
 def test_weight_is_half_at_its_noise_and_falls_with_the_square() -> None:
     config = LossConfig(clean_estimate_noise=2.0)
     found = clean_estimate_weight(torch.tensor([0.0, 2.0, 20.0]).double(), config)

@@ -68,6 +68,49 @@ def test_long_chains_can_be_cropped_and_clusters_balanced(store: ChainStore) -> 
     assert names(task.validation_batches()) == ["val0", "val1", "val2"], "validation takes all"
 
 
+GROWING = {"start_length": 16, "hold_epochs": 1, "growth_epochs": 4}
+
+
+@pytest.mark.parametrize("long_chains", ["skip", "crop"])
+def test_a_curriculum_begins_with_short_chains(store: ChainStore, long_chains: str) -> None:
+    """Lengths 16, 16, 20, 24, 28 and then all of up to 32 residues."""
+    choice = {"one_per_cluster": False, "long_chains": long_chains}
+    task, plain = make_task(store, curriculum=GROWING, **choice), make_task(store, **choice)
+    longest, taken = [], []
+    for epoch in range(6):
+        batches = list(task.training_batches(epoch))
+        longest.append(max(batch.ca.shape[1] for batch in batches))
+        taken.append(len(names(batches)))
+    skipped = [16, 16, 20, 24, 24, 30]
+    assert longest == ([16, 16, 20, 24, 28, 32] if long_chains == "crop" else skipped)
+    assert taken == ([7] * 6 if long_chains == "crop" else [2, 2, 3, 4, 4, 5])
+    for mine, other in zip(task.training_batches(9), plain.training_batches(9), strict=True):
+        assert mine.names == other.names
+        assert torch.equal(mine.ca, other.ca)
+    assert names(task.validation_batches()) == names(plain.validation_batches())
+
+
+def test_epochs_of_a_curriculum_do_not_depend_on_those_before(store: ChainStore) -> None:
+    """A resumed run starts in the middle."""
+    first, later = (make_task(store, curriculum=GROWING, long_chains="crop") for _ in range(2))
+    for epoch in range(4):
+        list(first.training_batches(epoch))
+    for mine, other in zip(first.training_batches(4), later.training_batches(4), strict=True):
+        assert mine.names == other.names
+        assert torch.equal(mine.ca, other.ca)
+    assert first.settings["chains"]["curriculum"] == {**GROWING, "shape": "linear"}
+
+
+def test_a_curriculum_that_starts_below_every_chain_says_so(store: ChainStore) -> None:
+    with pytest.raises(InputError, match="none of 10 to 11 residues"):
+        make_task(store, curriculum={**GROWING, "start_length": 11})
+
+
+def test_a_budget_too_small_for_the_last_epochs_is_found_at_the_start(store: ChainStore) -> None:
+    with pytest.raises(InputError, match="max_tokens=20"):
+        make_task(store, curriculum=GROWING, max_tokens=20)
+
+
 def test_batches_are_real_chains_moved_as_rigid_bodies(store: ChainStore) -> None:
     task = make_task(store, one_per_cluster=False, long_chains="crop")
     places = {name: index for index, name in enumerate(store.names)}

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from foldwright.diffusion.process import Prediction
+from foldwright.geometry.scores import smooth_lddt
 from foldwright.models.backbone.config import LossConfig
 from foldwright.models.backbone.inputs import BackboneBatch, centre
 from foldwright.models.backbone.model import BackboneModel
@@ -14,8 +15,6 @@ from foldwright.models.backbone.model import BackboneModel
 _NORM_EPS = 1e-10
 _LOCAL_SPAN = 4
 _STEP = 3.8
-_LDDT_RADIUS = 15.0
-_LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -135,14 +134,14 @@ def smooth_lddt_error(
     mask: Bool[Tensor, "b n"],
     weight: Float[Tensor, " b"],
 ) -> Float[Tensor, ""]:
-    """One minus the smooth lDDT of C-alpha atoms (Abramson et al. 2024, algorithm 27)."""
-    found, wanted = _distances(x0), _distances(target)
-    apart = ~torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
-    near = (wanted < _LDDT_RADIUS) & apart & mask[:, :, None] & mask[:, None]
-    error = (found - wanted).abs()
-    kept = torch.stack([torch.sigmoid(cut - error) for cut in _LDDT_THRESHOLDS]).mean(0)
-    score = (kept * near).sum((1, 2)) / near.sum((1, 2)).clamp(min=1)
-    return ((1 - score) * weight).sum() / weight.sum().clamp(min=1)
+    """One minus the smooth lDDT of C-alpha atoms (Abramson et al. 2024, algorithm 27).
+
+    The mean over chains by weight; a chain without a pair inside the radius is left out.
+    """
+    score = smooth_lddt(x0, target, mask=mask)
+    scored = ~score.isnan()
+    weight = weight * scored
+    return ((1 - score.masked_fill(~scored, 1.0)) * weight).sum() / weight.sum().clamp(min=1)
 
 
 def clean_estimate_weight(
@@ -160,8 +159,3 @@ def _handedness(x: Tensor) -> Tensor:
     step = (x[:, 1:] - x[:, :-1]) / _STEP
     area = torch.linalg.cross(step[:, :-2], step[:, 1:-1], dim=-1)
     return (area * step[:, 2:]).sum(-1)
-
-
-def _distances(x: Tensor) -> Tensor:
-    offset = x[:, :, None] - x[:, None]
-    return torch.sqrt(_NORM_EPS + offset.square().sum(-1))

@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from foldwright.data.batching import LengthBucketSampler
+from foldwright.data.curriculum import CurriculumConfig
 from foldwright.data.store import ChainStore
 from foldwright.geometry.quaternion import quaternion_to_matrix
 from foldwright.models.backbone.config import LossConfig
@@ -50,6 +52,9 @@ class ChainBatchConfig(Config):
         default=(64, 96, 128, 160, 192, 224, 256, 320, 384, 512),
         description="longest chains of the buckets of similar length",
     )
+    curriculum: CurriculumConfig | None = Field(
+        default=None, description="short chains first: longest chain by epoch; null is off"
+    )
     self_condition_rate: float = Field(
         default=0.5,
         ge=0,
@@ -69,10 +74,12 @@ class ChainBatches(Sequence[BackboneBatch]):
         chains: "ChainSource",
         batches: Sequence[Int[np.ndarray, " _"]],
         seed: int,
+        longest: int,
     ) -> None:
         self._chains = chains
         self._batches = batches
         self._seed = seed
+        self._longest = longest
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -80,9 +87,18 @@ class ChainBatches(Sequence[BackboneBatch]):
     def __getitem__(self, index: Any) -> Any:
         """Read one batch."""
         items = [int(item) for item in self._batches[index]]
-        chains = [self._chains.read(item, self._seed) for item in items]
+        chains = [self._chains.read(item, self._seed, self._longest) for item in items]
         names = [self._chains.store.name(self._chains.index(item)) for item in items]
         return collate(chains, names, compat=self._chains.compat)
+
+
+@dataclass(frozen=True)
+class _Dealer:
+    """Chains of a split up to a length, as places among its members, and their sampler."""
+
+    longest: int
+    chosen: Int[np.ndarray, " _"]
+    sampler: LengthBucketSampler
 
 
 class ChainSource:
@@ -106,41 +122,62 @@ class ChainSource:
     ) -> None:
         self.store, self.compat = store, compat
         self._config, self._max_length, self._seed = config, max_length, seed
-        self._augment = split == "train"
+        self._split, self._augment = split, split == "train"
+        if self.longest(0) < max_length:  # the first epochs must have chains too
+            _usable(store, split, config, self.longest(0))
         self._members = _usable(store, split, config, max_length)
-        balanced = config.one_per_cluster and self._augment
-        self._sampler = LengthBucketSampler(
-            np.minimum(store.lengths[self._members], max_length),
-            cluster_index=store.cluster_index[self._members] if balanced else None,
-            max_tokens=config.max_tokens,
-            max_pairs=config.max_pairs,
-            max_batch=config.max_batch,
-            bucket_edges=config.bucket_edges,
-            seed=derive_seed(seed, split),
-        )
+        self._dealt = self._dealer(max_length)
 
     def __len__(self) -> int:
         return len(self._members)
 
     def __call__(self, epoch: int) -> ChainBatches:
         """Return the batches of an epoch."""
-        batches = self._sampler.batches(epoch)
-        return ChainBatches(self, batches, derive_seed(self._seed, "chains", epoch))
+        longest = self.longest(epoch)
+        if longest != self._dealt.longest:
+            self._dealt = self._dealer(longest)
+        chosen, sampler = self._dealt.chosen, self._dealt.sampler
+        batches = [chosen[batch] for batch in sampler.batches(epoch)]
+        return ChainBatches(self, batches, derive_seed(self._seed, "chains", epoch), longest)
+
+    def longest(self, epoch: int) -> int:
+        """Return the longest chain or crop of an epoch; validation always takes the full length."""
+        if self._config.curriculum is None or not self._augment:
+            return self._max_length
+        return self._config.curriculum.longest(epoch, self._max_length)
+
+    def _dealer(self, longest: int) -> "_Dealer":
+        """Who is dealt up to a length: chains that are too long join in later epochs."""
+        lengths, config = self.store.lengths[self._members], self._config
+        chosen = np.arange(len(lengths))
+        if config.long_chains == "skip":
+            chosen = chosen[lengths <= longest]
+        balanced = config.one_per_cluster and self._augment
+        sampler = LengthBucketSampler(
+            np.minimum(lengths[chosen], longest),
+            cluster_index=self.store.cluster_index[self._members[chosen]] if balanced else None,
+            max_tokens=config.max_tokens,
+            max_pairs=config.max_pairs,
+            max_batch=config.max_batch,
+            bucket_edges=config.bucket_edges,
+            seed=derive_seed(self._seed, self._split),
+        )
+        return _Dealer(longest, chosen, sampler)
 
     def index(self, item: int) -> int:
         """Return the place in the store of a chain of this split."""
         return int(self._members[item])
 
-    def read(self, item: int, seed: int) -> Float[Tensor, "n 3"]:
+    def read(self, item: int, seed: int, longest: int) -> Float[Tensor, "n 3"]:
         """Read C-alpha positions, cut to the longest length allowed, and turned while training."""
         generator = make_generator(seed, item)
         ca = torch.from_numpy(self.store[self.index(item)].ca)
-        spare = len(ca) - self._max_length
+        spare = len(ca) - longest
         if spare > 0:
             start = spare // 2
             if self._augment:
                 start = int(torch.randint(spare + 1, (), generator=generator))
-            ca = ca[start : start + self._max_length]
+            ca = ca[start : start + longest]
         if self._augment and self._config.rotate:
             rotation = quaternion_to_matrix(
                 torch.nn.functional.normalize(torch.randn(4, generator=generator), dim=0)
