@@ -33,7 +33,11 @@ from foldwright.runtime.seeds import derive_seed, make_generator
 from foldwright.sequence.residues import decode_sequence
 
 ROWS = 8
-"""Peptides of one network pass on the CPU, always: passes of other sizes may round otherwise."""
+"""Peptides of a network pass are padded to a multiple of this with repetitions: products of very few
+rows take other kernels, which may round otherwise."""
+
+_MOST_ROWS = {"cpu": 32}
+_MOST_ROWS_ELSEWHERE = 512
 
 _SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "ddpm": ddpm.sample,
@@ -66,9 +70,9 @@ class Draw:
 def batches_of(draws: Sequence[Draw], device: torch.device) -> list[list[Draw]]:
     """Cut draws into batches of one length each, shorter peptides first.
 
-    Without padding and with a constant number of rows a peptide has the same bits in any company.
+    Without padding of lengths a peptide has the same bits in any company.
     """
-    most = ROWS if device.type == "cpu" else 64 * ROWS
+    most = _MOST_ROWS.get(device.type, _MOST_ROWS_ELSEWHERE)
     by_length: dict[int, list[Draw]] = {}
     for draw in draws:
         by_length.setdefault(draw.length, []).append(draw)
