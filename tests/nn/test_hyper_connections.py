@@ -10,6 +10,7 @@ from foldwright.nn.hyper_connections import (
     contract_streams,
     expand_streams,
     read_streams,
+    stream_terms,
     write_streams,
 )
 from foldwright.nn.linear import Linear
@@ -117,3 +118,25 @@ def test_a_place_of_zeros_has_finite_maps_and_gradients() -> None:
 def test_one_stream_needs_no_connection() -> None:
     with pytest.raises(ValueError, match="num_streams must be at least 2: got 1"):
         HyperConnection(6, 1)
+
+
+def test_terms_of_a_layer_worked_out_by_hand() -> None:
+    """|h|^2 = 4 and |update|^2 = 12 make a share of 3/4; streams of norm 2 become 3."""
+    h = torch.zeros(1, 3, 4)
+    h[0, 0, 0] = 2
+    h[0, 2] = 50  # padding
+    update = 12**0.5 * torch.eye(4)[1].expand(1, 3, 4) * torch.tensor([[[1.0], [0], [9]]])
+    streams, written = torch.zeros(2, 1, 3, 2, 4)
+    streams[0, 1, 0, 0], written[0, 0, 1, 3] = 2, 3
+    real = torch.tensor([[True, True, False]])
+    found = stream_terms(streams, h, update, written, real)[0]
+    expected = torch.tensor([(0.75 - 0.5) ** 2, (0.5 - 0.2) ** 2, 4 / 8])
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_terms_of_padding_alone_are_finite() -> None:
+    zeros = torch.zeros(2, 3, 4, requires_grad=True)
+    streams = expand_streams(zeros, 2)
+    real = torch.zeros(2, 3, dtype=torch.bool)
+    stream_terms(streams, zeros, zeros, streams, real).sum().backward()
+    assert torch.isfinite(zeros.grad).all()

@@ -26,7 +26,9 @@ def test_empty_stack() -> None:
         assert layer_order(sharing, 0) == ()
 
 
-@pytest.mark.parametrize("sharing", ["block", "block(0)", "block(-1)", "Universal", "block(2) ", ""])
+@pytest.mark.parametrize(
+    "sharing", ["block", "block(0)", "block(-1)", "Universal", "block(2) ", ""]
+)
 def test_other_words_are_refused(sharing: str) -> None:
     with pytest.raises(ValueError, match="expected none, universal, alternating or block"):
         layer_order(sharing, 3)

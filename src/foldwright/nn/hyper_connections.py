@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.geometry.vectors import without_autocast
@@ -25,6 +25,11 @@ from foldwright.nn.sinkhorn import doubly_stochastic
 _GATE = 0.01
 _OFF_DIAGONAL = -4.0
 _NORM_EPS = 1e-6
+_SUM_EPS = 1e-8
+_FREE_GROWTH = 0.2
+_BALANCED_SHARE = 0.5
+STREAM_TERMS = ("residual_balance", "norm_preservation", "activation")
+"""Names of what `stream_terms` returns, in its order."""
 
 
 @dataclass(frozen=True)
@@ -107,3 +112,32 @@ def write_streams(
     with without_autocast(streams):
         mixed = maps.residual.to(streams.dtype) @ streams
     return mixed + maps.post.to(streams.dtype)[..., None] * update[..., None, :]
+
+
+def stream_terms(
+    streams: Float[Tensor, "b *places m c"],
+    h: Float[Tensor, "b *places c"],
+    update: Float[Tensor, "b *places c"],
+    written: Float[Tensor, "b *places m c"],
+    real: Bool[Tensor, "b *places"],
+) -> Float[Tensor, "b terms"]:
+    """What may be held down in training, per chain, for one connected layer.
+
+    residual_balance: squared distance of the update's share of |h|^2 + |update|^2 from one half.
+    norm_preservation: squared growth or loss of the streams' norm beyond 20 %.
+    activation: mean square of the layer's input.
+    That the residual map is doubly stochastic needs no term: it is so by construction.
+    """
+    wide = torch.promote_types(torch.float32, h.dtype)
+    size_h, size_update = (_square_sum(x.to(wide), real[..., None]) for x in (h, update))
+    places = real[..., None, None]
+    before, after = (_square_sum(x.to(wide), places) for x in (streams, written))
+    share = size_update / (size_h + size_update + _SUM_EPS)
+    growth = torch.sqrt((after + _SUM_EPS) / (before + _SUM_EPS)) - 1
+    count = real.flatten(1).sum(1).clamp(min=1) * h.shape[-1]
+    beyond = torch.relu(growth.abs() - _FREE_GROWTH)
+    return torch.stack([(share - _BALANCED_SHARE).square(), beyond.square(), size_h / count], dim=1)
+
+
+def _square_sum(x: Tensor, real: Tensor) -> Tensor:
+    return (x * real).flatten(1).square().sum(1)

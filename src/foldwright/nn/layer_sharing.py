@@ -17,6 +17,9 @@ def layer_order(sharing: str, num_layers: int) -> tuple[int, ...]:
     Raises:
         ValueError: the choice is none of these.
     """
+    block = _BLOCK.fullmatch(sharing)
+    if sharing not in ("none", "universal", "alternating") and block is None:
+        raise ValueError(f"layer sharing is {sharing!r}; expected {CHOICES}")
     places = range(num_layers)
     if sharing == "none":
         return tuple(places)
@@ -24,7 +27,5 @@ def layer_order(sharing: str, num_layers: int) -> tuple[int, ...]:
         return tuple(0 for _ in places)
     if sharing == "alternating":
         return tuple(place % 2 for place in places)
-    block = _BLOCK.fullmatch(sharing)
-    if block is None:
-        raise ValueError(f"layer sharing is {sharing!r}; expected {CHOICES}")
+    assert block is not None
     return tuple(place // int(block[1]) for place in places)

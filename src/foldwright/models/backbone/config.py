@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from foldwright.nn.layer_sharing import CHOICES, layer_order
 from foldwright.nn.neighbours import NeighbourChoice
 from foldwright.runtime.config import Config
 
@@ -70,10 +71,38 @@ class GenieConfig(Config):
     self_conditioning: bool = Field(
         False, description="feed the previous clean estimate back as a pair feature"
     )
+    transition: Literal["full", "bottleneck", "depthwise"] = Field(
+        "full",
+        description="transition of the pair layers: expansion (Genie), contraction, or convolution "
+        "of each channel on its own; depthwise needs dense or factorised pairs",
+    )
+    residual_streams: int = Field(
+        1,
+        ge=1,
+        description="residual streams of both stacks, mixed by doubly stochastic maps (mHC); "
+        "1 is the plain residual",
+    )
+    sinkhorn_iterations: int = Field(
+        20, ge=1, description="rounds that make the maps of the streams doubly stochastic"
+    )
+    layer_sharing: str = Field(
+        "none",
+        description=f"layers of both stacks that share weights: {CHOICES}",
+    )
     checkpoint_pairs: bool | Literal["auto"] = Field(
         "auto",
         description="recompute the pair stack in the backward pass; auto: chains over 256 residues",
     )
+
+    @model_validator(mode="after")
+    def _transition_and_sharing_exist(self) -> "GenieConfig":
+        if self.pair == "sparse" and self.transition == "depthwise":
+            raise ValueError(
+                "transition: depthwise needs pairs on a grid, which pair: sparse has not; "
+                "write transition: bottleneck, or pair: dense or factorized"
+            )
+        layer_order(self.layer_sharing, 0)
+        return self
 
 
 class DiffusionConfig(Config):

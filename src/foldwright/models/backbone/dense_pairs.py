@@ -4,9 +4,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foldwright.models.backbone.config import GenieConfig
+from foldwright.models.backbone.pair_transitions import dense_transition
 from foldwright.models.backbone.row_attention import row_attentions
 from foldwright.nn.dropout import AxisDropout
-from foldwright.nn.transition import PairTransition
 from foldwright.nn.triangle import TriangleMultiplication
 
 
@@ -24,7 +24,7 @@ class PairTransformLayer(nn.Module):
             self.add_module(name, attention)
         self.row_dropout = AxisDropout(config.pair_dropout, shared_dim=1)
         self.column_dropout = AxisDropout(config.pair_dropout, shared_dim=2)
-        self.pair_transition = PairTransition(c_z, config.pair_expansion)
+        self.pair_transition = dense_transition(config)
         self._multiplies = config.triangle_multiplication
         self._attends = bool(config.triangle_attention)
 

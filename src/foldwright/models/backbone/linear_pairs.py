@@ -12,17 +12,18 @@ from foldwright.geometry.rigid import Rigid
 from foldwright.geometry.vectors import without_autocast
 from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.features import BASIS_COUNT, distance_basis
+from foldwright.models.backbone.pair_transitions import (
+    FactorConvolution,
+    factor_transition,
+    vector_transition,
+)
 from foldwright.models.backbone.row_attention import row_attentions
 from foldwright.nn.factor_attention import FactorizedRowAttention
 from foldwright.nn.linear import Linear
 from foldwright.nn.neighbours import choose_neighbours
 from foldwright.nn.pair import FactorizedPair, SparsePair
 from foldwright.nn.pair_recompression import RankMix, RankTruncation
-from foldwright.nn.pair_triangle import (
-    ChannelTransition,
-    FactorizedTriangleMultiplication,
-    FactorTransition,
-)
+from foldwright.nn.pair_triangle import FactorizedTriangleMultiplication
 from foldwright.nn.residue_chunks import map_residues, residues_per_chunk
 from foldwright.nn.sparse_edges import residue_rows
 from foldwright.nn.sparse_triangle import SparseRowAttention, SparseTriangleMultiplication
@@ -173,7 +174,7 @@ class FactorizedTransformLayer(nn.Module):
             {name: FactorizedRowAttention(block) for name, block in row_attentions(config).items()}
         )
         self.dropout = nn.Dropout(config.pair_dropout)
-        self.transition = FactorTransition(c_z, config.pair_expansion)
+        self.transition = factor_transition(config)
         self.transition_mix = _rank_sum(config)
 
     def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
@@ -185,6 +186,9 @@ class FactorizedTransformLayer(nn.Module):
             change = self._drop(attention(z, mask))
             # one factor's change is zero: the sum of the pairs keeps the rank, exactly
             z = FactorizedPair(z.left + change.left, z.right + change.right)
+        if isinstance(self.transition, FactorConvolution):  # looks at neighbouring residues
+            mixed: FactorizedPair = self.transition_mix(z, self.transition(z, mask))
+            return mixed
         return _add(self.transition_mix, z, self.transition, mask)
 
     def _triangle(self, triangle: nn.Module, inner: Tensor, z: FactorizedPair) -> FactorizedPair:
@@ -245,7 +249,7 @@ class SparseTransformLayer(nn.Module):
             updates[name] = SparseRowAttention(attention)
         self.updates = nn.ModuleDict(updates)
         self.dropout = nn.Dropout(config.pair_dropout)
-        self.transition = ChannelTransition(c_z, config.pair_expansion)
+        self.transition = vector_transition(config)
 
     def forward(self, z: SparsePair, mask: Bool[Tensor, "b n"]) -> SparsePair:
         """Apply the updates in the order of the dense layer; the neighbours stay."""

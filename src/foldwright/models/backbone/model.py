@@ -43,11 +43,13 @@ class BackboneModel(nn.Module):
         mask: Bool[Tensor, "b n"],
         timestep: Int64[Tensor, " b"],
         x0_self_condition: Float[Tensor, "b n 3"] | None = None,
+        observed: list[Float[Tensor, "b terms"]] | None = None,
     ) -> Prediction:
         """Estimate clean positions and noise, all in units of the process.
 
         `x0_self_condition` is an earlier clean estimate; networks without self-conditioning
-        ignore none and refuse one.
+        ignore none and refuse one. `observed` gets the `stream_terms` of layers between residual
+        streams.
         """
         noised = x * self.coordinate_scale
         previous = None if x0_self_condition is None else x0_self_condition * self.coordinate_scale
@@ -58,6 +60,7 @@ class BackboneModel(nn.Module):
             mask,
             previous=previous,
             position_period=mask.shape[1] if original else None,
+            observed=observed,
         )
         output = self._output(noised, moved.trans) / self.coordinate_scale
         if not original:

@@ -11,7 +11,16 @@ from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.features import PairFeatureNet, SingleFeatureNet
 from foldwright.models.backbone.linear_pairs import FactorizedPairFeatureNet, SparsePairFeatureNet
 from foldwright.models.backbone.pair_stack import BackbonePairs, PairTransformNet
+from foldwright.nn.hyper_connections import (
+    HyperConnection,
+    contract_streams,
+    expand_streams,
+    read_streams,
+    stream_terms,
+    write_streams,
+)
 from foldwright.nn.invariant_point_attention import InvariantPointAttention
+from foldwright.nn.layer_sharing import layer_order
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair_point_attention import PairPointAttention
 from foldwright.nn.transition import StructureTransition
@@ -45,6 +54,7 @@ class GenieDenoiser(nn.Module):
         *,
         previous: Float[Tensor, "b n 3"] | None = None,
         position_period: int | None = None,
+        observed: list[Float[Tensor, "b terms"]] | None = None,
     ) -> Rigid:
         """Denoise one batch.
 
@@ -56,13 +66,14 @@ class GenieDenoiser(nn.Module):
             position_period: N of the position encoding. The published networks were run with
                 everything padded to the configured maximum, which is the default here, so that the
                 result does not depend on padding; Genie itself takes the padded length.
+            observed: gets the `stream_terms` of every layer that stands between residual streams.
         """
         period = self.config.max_length if position_period is None else position_period
         s = self.single_feature_net(timestep, mask, position_period=period)
         z = self.pair_feature_net(s, frames, mask, previous)
         if self.pair_transform_net is not None:
-            z = self.pair_transform_net(z, mask)
-        out: Rigid = self.structure_net(s, z, frames, mask)
+            z = self.pair_transform_net(z, mask, observed)
+        out: Rigid = self.structure_net(s, z, frames, mask, observed)
         return out
 
 
@@ -89,9 +100,14 @@ class StructureNet(nn.Module):
 
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
-        self.num_blocks = config.num_structure_blocks
         self.length_unit = config.length_unit
-        self.net = nn.ModuleList(StructureLayer(config) for _ in range(config.num_structure_layers))
+        order = layer_order(config.layer_sharing, config.num_structure_layers)
+        self.net = nn.ModuleList(StructureLayer(config) for _ in range(max(order) + 1))
+        self.order = order * config.num_structure_blocks
+        self.num_streams = config.residual_streams
+        if config.residual_streams > 1:
+            # the last layer reads the mean of the streams, and nobody reads what it would write
+            self.connections = nn.ModuleList(_connection(config) for _ in self.order[1:])
 
     def forward(
         self,
@@ -99,13 +115,42 @@ class StructureNet(nn.Module):
         z: BackbonePairs,
         frames: Rigid,
         mask: Bool[Tensor, "b n"],
+        observed: list[Float[Tensor, "b terms"]] | None = None,
     ) -> Rigid:
         """Update the frames; the pair representation stays as it is."""
         frames = Rigid(frames.rots, frames.trans / self.length_unit)
-        for _ in range(self.num_blocks):
-            for layer in self.net:
-                s, frames = layer(s, z, frames, mask)
+        if self.num_streams > 1:
+            frames = self._on_streams(s, z, frames, mask, observed)
+        else:
+            for index in self.order:
+                s, frames = self.net[index](s, z, frames, mask)
         return Rigid(frames.rots, frames.trans * self.length_unit)
+
+    def _on_streams(
+        self,
+        s: Tensor,
+        z: BackbonePairs,
+        frames: Rigid,
+        mask: Tensor,
+        observed: list[Tensor] | None,
+    ) -> Rigid:
+        streams = expand_streams(s, self.num_streams)
+        for index, connection in zip(self.order, self.connections, strict=False):
+            maps = connection(streams)
+            h = read_streams(streams, maps)
+            out, frames = self.net[index](h, z, frames, mask)
+            written = write_streams(streams, out - h, maps)
+            if observed is not None:
+                observed.append(stream_terms(streams, h, out - h, written, mask))
+            streams = written
+        moved: Rigid = self.net[self.order[-1]](contract_streams(streams), z, frames, mask)[1]
+        return moved
+
+
+def _connection(config: GenieConfig) -> HyperConnection:
+    return HyperConnection(
+        config.c_s, config.residual_streams, iterations=config.sinkhorn_iterations
+    )
 
 
 class StructureLayer(nn.Module):
