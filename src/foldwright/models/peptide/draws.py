@@ -33,8 +33,8 @@ from foldwright.runtime.seeds import derive_seed, make_generator
 from foldwright.sequence.residues import decode_sequence
 
 ROWS = 8
-"""Peptides of a network pass are padded to a multiple of this with repetitions: products of very few
-rows take other kernels, which may round otherwise."""
+"""A network pass is filled up to a multiple of this with repetitions: products of very few rows
+take other kernels, which may round otherwise."""
 
 _MOST_ROWS = {"cpu": 32}
 _MOST_ROWS_ELSEWHERE = 512
