@@ -1,4 +1,4 @@
-"""`foldwright evaluate`: scores of designs beside natural values."""
+"""`foldwright evaluate`: scores of designs beside natural values, of peptides beside real ones."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,37 +6,53 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from foldwright.cli.evaluate_peptides import PeptideOptions, evaluate_peptide_file
 from foldwright.cli.exit_codes import DONE, SOME_FAILED
 from foldwright.cli.output import emit
 from foldwright.cli.progress import terminal_progress
 from foldwright.evaluation.folder import evaluate_folder
+from foldwright.evaluation.peptides.reading import is_peptide_file
 from foldwright.evaluation.tables import (
     SCORES_NAME,
     SUMMARY_NAME,
     summary_record,
     write_tables,
 )
+from foldwright.runtime.errors import InputError, Problem
 
 OUT_NAME = "evaluation"
+_NO_OPTIONS = PeptideOptions()
 
 
 def evaluate_command(
     folder: Path,
     *,
     out: Path | None = None,
+    peptides: Annotated[PeptideOptions, Parameter(name="*")] = _NO_OPTIONS,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Score all structures of a folder, and compare them with natural proteins.
+    """Score all structures of a folder against natural proteins, or a file of peptides.
 
     Examples:
         foldwright evaluate designs/
         foldwright evaluate designs/ --json --out scores/
+        foldwright evaluate peptides/peptides.fasta
+        foldwright evaluate new.fasta --reference peptides.csv.gz --label antimicrobial
 
     Args:
-        folder: PDB, mmCIF or BinaryCIF files, also gzipped, at any depth.
-        out: Folder for scores.csv and summary.json. Default: evaluation/ in the folder.
-        as_json: Print what summary.json holds.
+        folder: PDB, mmCIF or BinaryCIF files, also gzipped, at any depth; or one FASTA or CSV
+            file of peptides.
+        out: Folder for the tables of scores. Default: evaluation/ in the folder, or beside the
+            file.
+        peptides: How peptides are scored.
+        as_json: Print what the summary holds.
     """
+    if is_peptide_file(folder):
+        beside = folder.parent / OUT_NAME if out is None else out
+        return evaluate_peptide_file(folder, beside, peptides, as_json)
+    if peptides != _NO_OPTIONS:
+        message = "is no FASTA or CSV file; options for peptides mean nothing for structures"
+        raise InputError(Problem(str(folder), message))
     target = folder / OUT_NAME if out is None else out
     evaluation = evaluate_folder(folder, progress=terminal_progress)
     record = summary_record(evaluation)
