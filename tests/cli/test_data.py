@@ -1,4 +1,8 @@
 import json
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +10,13 @@ import pytest
 
 from foldwright.cli.main import main
 from foldwright.data.store import ChainStore
-from tests.data.sample_chains import helix_ca, helix_chain, with_peptide_atoms, write_chains
+from tests.data.sample_chains import (
+    folder_bytes,
+    helix_ca,
+    helix_chain,
+    with_peptide_atoms,
+    write_chains,
+)
 
 
 @pytest.fixture
@@ -37,6 +47,41 @@ def test_prepare_and_inspect(raw: Path, tmp_path: Path, capsys: pytest.CaptureFi
         {"first": 64, "last": 95, "chains": 1},
     ]
     assert summary["resolution_worst"] == 2.5
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """SIGKILL in the middle, then the same command again."""
+    for number in range(60):
+        write_chains(tmp_path / f"raw/p{number:02}.pdb", helix_chain(60, seed=number))
+    words = ["data", "prepare", str(tmp_path / "raw"), "--out"]
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    out, items = tmp_path / "store", tmp_path / "store.items"
+    run = multiprocessing.get_context("fork").Process(target=main, args=([*words, str(out)],))
+    run.start()
+    deadline = time.monotonic() + 60
+    while len(list(items.rglob("[!.]*.npz"))) < 5 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert run.pid is not None
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    assert run.exitcode == -signal.SIGKILL
+    kept = {path: path.stat().st_mtime_ns for path in items.rglob("[!.]*.npz")}
+    assert 5 <= len(kept) < 60
+    assert not out.exists()
+    assert main([*words, str(out)]) == 0
+    assert folder_bytes(out) == folder_bytes(tmp_path / "whole")
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    assert list(items.rglob(".partial-*")) == []
+
+
+def test_domains_are_cut(raw: Path, tmp_path: Path) -> None:
+    row = "d1,p000,p2.cif,A,A:11-60,a.1\n"
+    (raw / "domains.csv").write_text(f"name,pdb_id,file,chains,ranges,classification\n{row}")
+    words = ["--domains", str(raw / "domains.csv"), "--min-length", "46"]
+    assert main(["data", "prepare", str(raw), "--out", str(tmp_path / "store"), *words]) == 0
+    store = ChainStore.open(tmp_path / "store")
+    assert (store.names, store[0].residue_numbers[0]) == (("d1",), 11)
+    assert store[0].sequence == helix_chain(70, seed=2).sequence[10:60]
 
 
 def test_limits_reach_the_filters(raw: Path, tmp_path: Path) -> None:

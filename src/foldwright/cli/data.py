@@ -30,6 +30,7 @@ def prepare_command(
     filters: Annotated[FilterSettings, Parameter(name="*", negative_none="no-")] = _FILTERS,
     splits: Annotated[SplitSettings, Parameter(name="*")] = _SPLITS,
     clusters: Path | None = None,
+    domains: Path | None = None,
     workers: int = 1,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
@@ -41,11 +42,13 @@ def prepare_command(
         foldwright data prepare raw/ --out store/ --workers 8
         foldwright data prepare raw/ --out store/ --split-at-breaks --max-length 256
         foldwright data prepare raw/ --out store/ --clusters clusters.tsv
+        foldwright data prepare scope/ --domains scope/domains.csv --out store/
 
     Args:
         folder: Folder of PDB, mmCIF or BinaryCIF files, searched with its subfolders.
         out: Folder of the store. Unfinished work waits in OUT.items beside it.
         clusters: Clusters of similar chains: representative, tab, member; or CSV name,cluster.
+        domains: The domains.csv of a fetch: domains are cut out of the files that it names.
         workers: Processes that read files.
         as_json: Print one JSON object.
     """
@@ -55,6 +58,7 @@ def prepare_command(
         filters=filters,
         splits=splits,
         clusters=clusters,
+        domains=domains,
         workers=workers,
         progress=terminal_progress,
     )

@@ -5,10 +5,11 @@ go into the store in the order of their names. So the store has the same bytes w
 number of processes, and a run that was killed continues with the files that have no item yet.
 """
 
+import logging
 import multiprocessing
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from foldwright.data.clusters import SplitSettings, find_cluster, read_clusters, split_of_cluster
+from foldwright.data.domain_cutting import read_domain_table
+from foldwright.data.domain_lists import ListedDomain
+from foldwright.data.fetch_manifest import DOMAINS_NAME
 from foldwright.data.filters import FilterSettings
 from foldwright.data.prepared_items import (
     FileJob,
@@ -31,6 +35,7 @@ from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 from foldwright.runtime.partials import remove_partials
 from foldwright.runtime.progress import ProgressFactory, silent
 
+_LOG = logging.getLogger(__name__)
 _STRUCTURE_NAME = re.compile(
     r"(?P<stem>.+?)\.(pdb\d*|ent|cif|mmcif|bcif|mmtf)(\.gz)?|(?P<bare>[^.]+)", re.IGNORECASE
 )
@@ -63,6 +68,7 @@ def prepare_store(
     filters: FilterSettings,
     splits: SplitSettings,
     clusters: Path | None = None,
+    domains: Path | None = None,
     workers: int = 1,
     progress: ProgressFactory = silent,
 ) -> PrepareReport:
@@ -75,6 +81,8 @@ def prepare_store(
         filters: what a chain must be like.
         splits: shares of validation and test set, by cluster.
         clusters: file that `read_clusters` reads; chains that it does not name are rejected.
+        domains: file that `read_domain_table` reads. Of the files that it names the domains are
+            stored, under their names; of others the chains.
         workers: number of processes.
 
     Raises:
@@ -85,7 +93,8 @@ def prepare_store(
         raise InputError(f"workers must be 1 or more, got {workers}")
     writer = StoreWriter(out, source=f"structure files of {folder.name or folder}")
     known_clusters = None if clusters is None else read_clusters(clusters)
-    jobs = _jobs(folder, writer.path.with_name(f"{writer.path.name}.items"), filters)
+    cuts = _domains_of_files(folder, domains)
+    jobs = _jobs(folder, writer.path.with_name(f"{writer.path.name}.items"), filters, cuts)
     for items in {job.item.parent for job in jobs}:
         remove_partials(items)
     missing = [job for job in jobs if not is_current(job)]
@@ -94,6 +103,7 @@ def prepare_store(
         for job in jobs:
             _store_file(job, writer, splits, known_clusters)
             bar.advance(chains=str(writer.num_chains))
+        _reject_domains_without_file(cuts, {job.file for job in jobs}, writer)
     return PrepareReport(
         files=len(jobs),
         reused=len(jobs) - len(missing),
@@ -128,10 +138,34 @@ def find_structure_files(folder: Path) -> list[tuple[Path, str]]:
     return sorted(found, key=lambda pair: pair[0].relative_to(folder).parts)
 
 
-def _jobs(folder: Path, items: Path, filters: FilterSettings) -> list[FileJob]:
+def _domains_of_files(folder: Path, table: Path | None) -> dict[str, list[ListedDomain]]:
+    if table is not None:
+        return read_domain_table(table)
+    if (folder / DOMAINS_NAME).is_file():
+        path = folder / DOMAINS_NAME
+        _LOG.warning("%s is not used and whole chains are stored; --domains cuts them", path)
+    return {}
+
+
+def _reject_domains_without_file(
+    cuts: Mapping[str, Sequence[ListedDomain]], files: set[str], writer: StoreWriter
+) -> None:
+    for file in sorted(cuts.keys() - files):
+        for domain in cuts[file]:
+            place = file or f"the entry {domain.pdb_id}"
+            writer.reject(file, domain.name, "no-file", f"{place} is not in the folder")
+
+
+def _jobs(
+    folder: Path,
+    items: Path,
+    filters: FilterSettings,
+    cuts: Mapping[str, Sequence[ListedDomain]],
+) -> list[FileJob]:
     jobs = []
     for path, stem in find_structure_files(folder):
         file = _printable(path.relative_to(folder).as_posix())
+        domains = tuple(cuts.get(file, ()))
         hashed = sha256(file.encode()).hexdigest()
         jobs.append(
             FileJob(
@@ -139,8 +173,9 @@ def _jobs(folder: Path, items: Path, filters: FilterSettings) -> list[FileJob]:
                 file=file,
                 stem=_printable(stem),
                 item=items / hashed[:2] / f"{hashed[2:34]}.npz",  # no folder grows huge
-                fingerprint=fingerprint_of(path, file, filters),
+                fingerprint=fingerprint_of(path, file, filters, domains),
                 filters=filters,
+                domains=domains,
             )
         )
     return jobs

@@ -8,7 +8,7 @@ import hashlib
 import json
 import signal
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import numpy as np
 
 from foldwright import __version__
 from foldwright.data.chain_shape import ChainShape
+from foldwright.data.domain_cutting import cut_domain
+from foldwright.data.domain_lists import ListedDomain
 from foldwright.data.filters import (
     ChainPiece,
     FilterSettings,
@@ -44,6 +46,7 @@ class FileJob:
         stem: its name without the suffixes of structure files.
         item: where its item goes.
         fingerprint: from `fingerprint_of`.
+        domains: what is cut out of the file; without any it is taken by chains.
     """
 
     path: Path
@@ -52,13 +55,17 @@ class FileJob:
     item: Path
     fingerprint: str
     filters: FilterSettings
+    domains: tuple[ListedDomain, ...] = ()
 
 
-def fingerprint_of(path: Path, file: str, filters: FilterSettings) -> str:
+def fingerprint_of(
+    path: Path, file: str, filters: FilterSettings, domains: Sequence[ListedDomain] = ()
+) -> str:
     """Return what the item of a file depends on, as 64 hexadecimal digits."""
     facts = path.stat()
     parts = [_ITEM_VERSION, __version__, file, facts.st_size, facts.st_mtime_ns]
-    message = json.dumps([*parts, filters.model_dump(mode="json")])
+    cuts = [[domain.name, *map(str, domain.spans or ())] for domain in domains]
+    message = json.dumps([*parts, filters.model_dump(mode="json"), cuts])
     return hashlib.sha256(message.encode()).hexdigest()
 
 
@@ -127,7 +134,10 @@ def _prepare(job: FileJob) -> PreparedFile:
         return PreparedFile((), (RejectedPart("", Rejection("unreadable", reason)),))
     accepted: list[PreparedChain] = []
     rejects: list[RejectedPart] = []
-    for name, chain in _named_chains(job.stem, structure.protein_chains):
+    for name, chain in _candidates(job, structure.protein_chains):
+        if isinstance(chain, Rejection):
+            rejects.append(RejectedPart(name, chain))
+            continue
         pieces = chain_pieces(chain, job.filters)
         if isinstance(pieces, Rejection):
             rejects.append(RejectedPart(name, pieces))
@@ -142,9 +152,17 @@ def _prepare(job: FileJob) -> PreparedFile:
             accepted.append(
                 PreparedChain(piece_name, name, hashed, piece, verdict, structure.resolution)
             )
-    if not structure.protein_chains:
+    if not structure.protein_chains and not job.domains:
         rejects.append(RejectedPart("", Rejection("no-protein", "holds no protein chain")))
     return PreparedFile(tuple(accepted), tuple(rejects))
+
+
+def _candidates(job: FileJob, chains: tuple[Chain, ...]) -> Iterator[tuple[str, Chain | Rejection]]:
+    """The domains of a file that has some, else its chains, each under its name."""
+    if not job.domains:
+        yield from _named_chains(job.stem, chains)
+    for domain in job.domains:
+        yield domain.name, cut_domain(domain, chains)
 
 
 def _named_chains(stem: str, chains: tuple[Chain, ...]) -> Iterator[tuple[str, Chain]]:
