@@ -1,7 +1,7 @@
 """FlashIPA's stack of layers and the two functions its users know."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,6 +13,7 @@ from foldwright.nn.edge_embedder import NeighbourEdgeEmbedder
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import DensePair, FactorizedPair
 from foldwright.nn.pair_point_attention import PairPointAttention
+from foldwright.nn.point_attention_ligand import LigandAtoms, LigandKeys
 
 _NM_PER_ANGSTROM = 0.1
 
@@ -95,7 +96,8 @@ class FrameUpdate(nn.Module):
 class TrunkSizes:
     """Widths of a FlashIPA stack; the defaults are those of its example model.
 
-    `z_rank` is the rank of the factors, None for dense pairs; `c_z` is 0 for no pairs.
+    `z_rank` is the rank of the factors, None for dense pairs; `c_z` is 0 for no pairs; `c_ligand`
+    is the width of the features of ligand atoms, 0 for a stack that takes none.
     """
 
     c_s: int
@@ -108,6 +110,7 @@ class TrunkSizes:
     num_v_points: int = 12
     sequence_heads: int = 4
     sequence_layers: int = 2
+    c_ligand: int = 0
 
 
 class FlashIpaTrunk(nn.Module):
@@ -120,6 +123,7 @@ class FlashIpaTrunk(nn.Module):
     def __init__(self, sizes: TrunkSizes) -> None:
         super().__init__()
         self.depth = sizes.depth
+        self.takes_ligands = sizes.c_ligand > 0
         c_s = sizes.c_s
         for i in range(sizes.depth):
             self.add_module(f"ipa_{i}", _point_attention(sizes))
@@ -128,6 +132,8 @@ class FlashIpaTrunk(nn.Module):
             self.add_module(f"post_tfmr_{i}", Linear(c_s, c_s, init="final"))
             self.add_module(f"node_transition_{i}", NodeTransition(c_s))
             self.add_module(f"bb_update_{i}", FrameUpdate(c_s))
+            if sizes.c_ligand:
+                self.add_module(f"ligand_{i}", _ligand_keys(sizes))
             if i < sizes.depth - 1 and sizes.c_z:
                 edges = EdgeTransition(c_s, sizes.c_z, rank=sizes.z_rank)
                 self.add_module(f"edge_transition_{i}", edges)
@@ -138,14 +144,22 @@ class FlashIpaTrunk(nn.Module):
         frames: Rigid,
         pair: TrunkPair | None,
         mask: Bool[Tensor, "b n"],
+        ligand: LigandAtoms | None = None,
     ) -> tuple[Float[Tensor, "b n c_s"], Rigid]:
-        """Return new features, zero on padding, and moved frames."""
+        """Return new features, zero on padding, and moved frames.
+
+        Raises:
+            ValueError: ligand atoms were given to a stack built with `c_ligand=0`.
+        """
+        if ligand is not None and not self.takes_ligands:
+            raise ValueError("this stack was built without ligand atoms: give c_ligand their width")
         real = mask[..., None]
         s = s * real
         frames = Rigid(frames.rots, frames.trans * _NM_PER_ANGSTROM)
         for i in range(self.depth):
             part = {name.removesuffix(f"_{i}"): child for name, child in self.named_children()}
-            s = part["ipa_ln"](s + part["ipa"](s, pair, frames, mask) * real)
+            extra = None if ligand is None else part["ligand"](_in_nm(ligand))
+            s = part["ipa_ln"](s + part["ipa"](s, pair, frames, mask, extra=extra) * real)
             s = s + part["post_tfmr"](part["seq_tfmr"](s, src_key_padding_mask=~mask))
             s = part["node_transition"](s) * real
             frames = part["bb_update"](s, frames, mask)
@@ -208,9 +222,10 @@ class FlashIpa(nn.Module):
         z_f1: Float[Tensor, "b n r c_z"],
         z_f2: Float[Tensor, "b n r c_z"],
         mask: Bool[Tensor, "b n"],
+        ligand: LigandAtoms | None = None,
     ) -> tuple[Float[Tensor, "b n c_s"], Rigid]:
-        """Return the updated features and rigids, which are in Å."""
-        out: tuple[Tensor, Rigid] = self.trunk(s, rigids, FactorizedPair(z_f1, z_f2), mask)
+        """Return the updated features and rigids; rigids and ligand atoms are in Å."""
+        out: tuple[Tensor, Rigid] = self.trunk(s, rigids, FactorizedPair(z_f1, z_f2), mask, ligand)
         return out
 
 
@@ -247,15 +262,23 @@ def create_flash_ipa(
     z_rank: int = 16,
     num_heads: int = 8,
     c_hidden: int = 128,
+    c_ligand: int = 0,
 ) -> FlashIpa:
     """Build a stack of FlashIPA layers for factors of rank `z_rank`, on any device.
 
-    It is called with `(s, rigids, z_f1, z_f2, mask)`.
+    It is called with `(s, rigids, z_f1, z_f2, mask)`, and where `c_ligand` is the width of the
+    features of ligand atoms, optionally with `LigandAtoms`.
     """
     return FlashIpa(
         FlashIpaTrunk(
             TrunkSizes(
-                c_s=c_s, c_z=c_z, depth=depth, z_rank=z_rank, num_heads=num_heads, c_hidden=c_hidden
+                c_s=c_s,
+                c_z=c_z,
+                depth=depth,
+                z_rank=z_rank,
+                num_heads=num_heads,
+                c_hidden=c_hidden,
+                c_ligand=c_ligand,
             )
         )
     )
@@ -271,6 +294,14 @@ def _point_attention(sizes: TrunkSizes) -> PairPointAttention:
         num_v_points=sizes.num_v_points,
         bias_scaling="original",
     )
+
+
+def _ligand_keys(sizes: TrunkSizes) -> LigandKeys:
+    return LigandKeys(sizes.c_ligand, c_hidden=sizes.c_hidden, num_heads=sizes.num_heads)
+
+
+def _in_nm(ligand: LigandAtoms) -> LigandAtoms:
+    return replace(ligand, positions=ligand.positions * _NM_PER_ANGSTROM)
 
 
 def _sequence_transformer(sizes: TrunkSizes) -> nn.TransformerEncoder:

@@ -1,6 +1,7 @@
 """Invariant point attention over any pair representation."""
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -19,6 +20,7 @@ from foldwright.nn.linear import Linear
 from foldwright.nn.pair import DensePair, FactorizedPair, PairRepresentation, SparsePair
 from foldwright.nn.point_attention import attend
 from foldwright.nn.point_attention_choice import PointBackend
+from foldwright.nn.point_attention_ligand import ExtraKeys, with_extra_keys
 from foldwright.nn.point_attention_terms import (
     DenseTerms,
     FactorTerms,
@@ -81,12 +83,19 @@ class PairPointAttention(nn.Module):
         frames: Rigid,
         mask: Bool[Tensor, "b n"],
         *,
+        extra: ExtraKeys | None = None,
         backend: PointBackend = "auto",
     ) -> Float[Tensor, "b n c_s"]:
-        """Update the single representation from the residues whose mask is set."""
+        """Update the single representation from the residues whose mask is set.
+
+        `extra` keys, atoms of a ligand for instance, are seen by every residue.
+        """
         centre = masked_centroid(frames.trans, mask)
         frames = Rigid(frames.rots, frames.trans - centre)
         terms = self._terms(s, pair, frames, mask)
+        if extra is not None:
+            placed = replace(extra, positions=extra.positions - centre)
+            terms = with_extra_keys(terms, placed)
         with without_autocast(s):
             attended = attend(terms, backend=backend)
             b, n = mask.shape

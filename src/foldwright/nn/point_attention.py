@@ -15,6 +15,7 @@ from foldwright.nn.point_attention_terms import (
     in_one_dtype,
 )
 from foldwright.nn.point_attention_tiles import attend_by_tiles
+from foldwright.nn.point_attention_triton import attend_by_triton
 
 _METHODS: dict[PointBackend, Callable[[PointAttentionTerms], Attended]] = {
     "reference": attend_by_differences,
@@ -41,7 +42,10 @@ def attend(terms: PointAttentionTerms, *, backend: PointBackend = "auto") -> Att
         backend = choose_backend(terms)
     _require_ability(terms, backend)
     with without_autocast(terms.query):
-        attended = _METHODS[backend](in_one_dtype(terms))
+        if backend == "triton":
+            attended = attend_by_triton(terms)  # which keeps half precision where it is harmless
+        else:
+            attended = _METHODS[backend](in_one_dtype(terms))
     real = (terms.query_mask & terms.mask.any(-1, keepdim=True))[:, None, :, None]
     pairs = None if attended.pairs is None else attended.pairs * real
     return Attended(attended.scalars * real, attended.points * real[..., None], pairs)

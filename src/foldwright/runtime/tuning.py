@@ -38,14 +38,13 @@ def measured_crossover(device: torch.device | str) -> int | None:
     return _stored(tuning_path()).get(_key(torch.device(device)))
 
 
-def save_crossover(device: torch.device | str, length: int) -> Path:
+def save_crossover(device: torch.device | str, length: int) -> None:
     """Keep the length from which linear memory pays on this device; other entries stay."""
     path = tuning_path()
     entries = _stored(path) | {_key(torch.device(device)): length}
     record = {"format": _FORMAT, "point attention crossover": dict(sorted(entries.items()))}
     write_atomic(path, json.dumps(record, indent=1) + "\n")
     _stored.cache_clear()
-    return path
 
 
 def _key(device: torch.device) -> str:
