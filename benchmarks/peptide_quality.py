@@ -82,12 +82,22 @@ EARLIER: dict[str, tuple[float | None, ...]] = {
     "uniform": (0.97, 0.96, 48.0, 0.121, 0.055, 0.15, 0.566, 24.9, None, 0.00, 0.39, 0.31, 0.07),
     "negatives": (0.95, 0.91, 45.2, 0.074, 0.034, 13.3, 0.454, 20.4, None, 0.00, 0.36, 0.32, 0.06),
 }
-EARLIER_ROWS = (
-    *("discriminator AUC", "  length-matched", "Fréchet feature distance", "dipeptide JSD"),
-    *("residue JSD", "length Wasserstein", "properties W/SD", "trigram perplexity"),
-    *("exact copies", "nearest identity >= 0.8", "mean nearest identity"),
-    *("internal nearest identity", "predicted active"),
-)
+EARLIER_ROWS = {
+    "discriminator AUC": "AUC",
+    "  length-matched": "same len",
+    "Fréchet feature distance": "Fréchet",
+    "dipeptide JSD": "dipeptide",
+    "residue JSD": "residue",
+    "length Wasserstein": "length W",
+    "properties W/SD": "W/SD",
+    "trigram perplexity": "trigram",
+    "exact copies": "copies",
+    "nearest identity >= 0.8": "near",
+    "mean nearest identity": "nearest",
+    "internal nearest identity": "internal",
+    "predicted active": "active",
+}
+"""Rows of the calibration, and their headings."""
 
 
 def select(table: PeptideTable, label: str, value: int, *splits: str) -> list[str]:
@@ -163,21 +173,24 @@ class Bench:
         """Random peptides of the composition and lengths of the training peptides."""
         return draw_by_composition(self.training, SET_SIZE, make_generator(SEED, "random"))
 
-    def known_sets(self) -> dict[str, list[str]]:
-        """The other sets of the calibration."""
-        generator = make_generator(SEED, "uniform")
-        lengths = [len(one) for one in pick(self.training, SET_SIZE, "uniform lengths")]
-        draws = [torch.randint(20, (n,), generator=generator).tolist() for n in lengths]
-        unlike = select(self.table, self.label, 1, "test", "val")
-        inactive = select(self.table, self.label, 0, "test_iid", "test")
-        return {
-            "clusters": pick(unlike, SET_SIZE, "clusters"),
-            "copies": pick(self.training, SET_SIZE, "copies"),
-            "mutated": mutate(pick(self.training, SET_SIZE, "mutated"), 0.2),
-            "trigram": draw_trigrams(self.training, SET_SIZE),
-            "uniform": ["".join(RESIDUES[token] for token in draw) for draw in draws],
-            "negatives": pick(inactive, SET_SIZE, "negatives"),
-        }
+    def known_set(self, name: str) -> list[str]:
+        """Draw one of the sets of the calibration."""
+        if name == "clusters":
+            return pick(select(self.table, self.label, 1, "test", "val"), SET_SIZE, name)
+        if name == "negatives":
+            return pick(select(self.table, self.label, 0, "test_iid", "test"), SET_SIZE, name)
+        if name == "mutated":
+            return mutate(pick(self.training, SET_SIZE, name), 0.2)
+        if name == "trigram":
+            return draw_trigrams(self.training, SET_SIZE)
+        if name == "uniform":
+            generator = make_generator(SEED, name)
+            lengths = [len(one) for one in pick(self.training, SET_SIZE, "uniform lengths")]
+            draws = [torch.randint(20, (n,), generator=generator).tolist() for n in lengths]
+            return ["".join(RESIDUES[token] for token in draw) for draw in draws]
+        if name == "copies":
+            return pick(self.training, SET_SIZE, name)
+        return self.shuffled() if name == "shuffled" else self.random()
 
 
 def _judges(classifier: str) -> PeptideJudges:
@@ -224,20 +237,15 @@ def print_goals(bench: Bench, path: Path, *, guided: bool, brackets: bool) -> No
 
 
 def print_calibration(bench: Bench) -> None:
-    """Print sets of known quality: our numbers, and those the goals come from in brackets."""
-    sets = {"real": bench.score_real(), "shuffled": bench.score(bench.shuffled())}
-    sets["random"] = bench.score(bench.random())
-    for name, sequences in bench.known_sets().items():
-        sets[name] = bench.score(sequences)
+    """Print sets of known quality, and below each the numbers that the goals come from."""
     rows = {row.name: row for row in rows_for(bench.label, False)}
-    print(f"{'':26}" + "".join(f"{name:>17}" for name in EARLIER))
-    for place, title in enumerate(EARLIER_ROWS):
-        cells = []
-        for name, earlier in EARLIER.items():
-            value = _text(rows[title].value(sets[name]))
-            known = earlier[place] if bench.label == "antimicrobial" else None
-            cells.append(f"{f'{value} ({_text(known)})':>17}")
-        print(f"{title:26}" + "".join(cells), flush=True)
+    print(f"{'':11}" + "".join(f"{title:>11}" for title in EARLIER_ROWS.values()))
+    for name in EARLIER:
+        scores = bench.score_real() if name == "real" else bench.score(bench.known_set(name))
+        ours = [rows[title].value(scores) for title in EARLIER_ROWS]
+        print(f"{name:11}" + "".join(f"{_text(value):>11}" for value in ours), flush=True)
+        if bench.label == "antimicrobial":
+            print(f"{'  earlier':11}" + "".join(f"{_text(value):>11}" for value in EARLIER[name]))
 
 
 def _text(value: float | None) -> str:

@@ -24,11 +24,12 @@ def test_the_order_counts_and_other_residues_surprise():
     turns, blocks, other = (
         model.perplexity(pack_peptides([one])) for one in ("AKAKAK", "AAAKKK", "WWWWWW")
     )
-    assert turns < 1.2 < 3 < blocks < 1000 < other
+    assert turns < 1.2 < 3 < blocks < other
+    assert other > 100
 
 
 def test_residues_without_order_are_as_surprising_as_guessing():
     letters = "ACDEFGHIKLMNPQRSTVWY"
-    model = TrigramModel(pack_peptides(draw(20_000, letters, name="training")))
+    model = TrigramModel(pack_peptides(draw(8000, letters, name="training")))
     fresh = pack_peptides(draw(2000, letters, name="fresh"))
-    assert model.perplexity(fresh) == pytest.approx(20.0, abs=0.4)
+    assert model.perplexity(fresh) == pytest.approx(20.0, abs=0.8)

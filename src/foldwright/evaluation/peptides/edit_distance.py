@@ -57,8 +57,9 @@ def _chunks_of_one_length(
     lengths: Int64[np.ndarray, " _"],
 ) -> Iterator[tuple[Int64[np.ndarray, " _"], int]]:
     order = np.argsort(lengths, kind="stable")
-    values, starts = np.unique(lengths[order], return_index=True)
-    for value, start, stop in zip(values, starts, [*starts[1:], len(order)], strict=True):
+    values, counts = np.unique(lengths, return_counts=True)
+    stops = np.cumsum(counts)
+    for value, start, stop in zip(values, stops - counts, stops, strict=True):
         for first in range(start, stop, _PAIRS_AT_ONCE):
             yield order[first : min(first + _PAIRS_AT_ONCE, stop)], int(value)
 
