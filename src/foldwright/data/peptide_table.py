@@ -22,6 +22,8 @@ from foldwright.sequence.fasta import read_fasta
 from foldwright.sequence.residues import RESIDUES, first_unknown
 
 _FASTA_SUFFIXES = (".fasta", ".fa", ".faa")
+_SHOWN = 12
+"""Residues of a long sequence that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -194,11 +196,8 @@ def _sequence_faults(sequence: str, limits: PeptideLimits) -> list[str]:
         )
     low, high = limits.min_length, limits.max_length
     if not low <= len(sequence) <= high:
-        faults.append(
-            f"{sequence[:12]}... has {len(sequence)} residues; expected {low} to {high}"
-            if len(sequence) > high
-            else f"{sequence} has {len(sequence)} residues; expected {low} to {high}"
-        )
+        shown = sequence if len(sequence) <= _SHOWN else f"{sequence[:_SHOWN]}..."
+        faults.append(f"{shown} has {len(sequence)} residues; expected {low} to {high}")
     return faults
 
 

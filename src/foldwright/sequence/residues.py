@@ -1,9 +1,7 @@
 """The 20 standard residues and their numbers."""
 
-from typing import SupportsIndex
-
 import numpy as np
-from jaxtyping import Int, Int64
+from jaxtyping import Int64, Integer
 
 from foldwright.chem.residues import PROTEIN_LETTERS, UNKNOWN_LETTER
 from foldwright.runtime.errors import InputError
@@ -30,9 +28,7 @@ def encode_sequence(sequence: str) -> Int64[np.ndarray, " n"]:
     return _TOKENS[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
 
 
-def decode_sequence(
-    indices: Int[np.ndarray, " n"] | list[int] | tuple[SupportsIndex, ...],
-) -> str:
+def decode_sequence(indices: Integer[np.ndarray, " n"] | list[int]) -> str:
     """Turn tokens 0 to 19 into letters.
 
     Raises:

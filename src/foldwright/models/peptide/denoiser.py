@@ -1,5 +1,7 @@
 """The denoiser: a transformer over noised latents, told time, labels, length and structure."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -87,12 +89,25 @@ class PeptideDenoiser(nn.Module):
 
     def _structure_tokens(
         self, structure: StructureFeatures | None, places: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
+    ) -> "_StructureTokens | None":
         if structure is None:
             return None
         if self.from_structure is None:
             raise ValueError("this network has no cross-attention, but got structure features")
-        return self.from_structure(structure.values) + places, structure.mask
+        rows = structure.mask.any(dim=1).nonzero()[:, 0]
+        if len(rows) == 0:
+            return None
+        tokens = self.from_structure(structure.values[rows]) + places[rows]
+        return _StructureTokens(rows, tokens, structure.mask[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class _StructureTokens:
+    """What is attended to: the rows of the batch that have a structure, and only those."""
+
+    rows: Int64[Tensor, " k"]
+    tokens: Float[Tensor, "k n c"]
+    mask: Bool[Tensor, "k n"]
 
 
 class DenoiserBlock(nn.Module):
@@ -117,7 +132,7 @@ class DenoiserBlock(nn.Module):
         s: Float[Tensor, "b n c"],
         mask: Bool[Tensor, "b n"],
         told: Float[Tensor, "b c"],
-        structure: tuple[Float[Tensor, "b n c"], Bool[Tensor, "b n"]] | None,
+        structure: _StructureTokens | None,
     ) -> Float[Tensor, "b n c"]:
         """Return the residues after the block."""
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = self.modulation(told)[:, None].chunk(
@@ -127,7 +142,9 @@ class DenoiserBlock(nn.Module):
         s = s + gate_1 * self.dropout(self.attention(inner, mask))
         if structure is not None and self.structure_attention is not None:
             assert self.structure_norm is not None
-            s = s + self.structure_attention(self.structure_norm(s), *structure)
+            inner = self.structure_norm(s[structure.rows])
+            update = self.structure_attention(inner, structure.tokens, structure.mask)
+            s = s.index_add(0, structure.rows, update)
         inner = self.transition_norm(s) * (1 + scale_2) + shift_2
         out: Tensor = s + gate_2 * self.dropout(self.transition(inner))
         return out
