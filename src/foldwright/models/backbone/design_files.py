@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.files import write_atomic
 from foldwright.runtime.partials import remove_partials
+from foldwright.runtime.run_record import begin_run, read_record
 from foldwright.structure.io import write_structure
 from foldwright.structure.records import Structure
 
@@ -51,23 +51,13 @@ class DesignFolder:
         Raises:
             InputError: the folder holds a run with other settings; each is named.
         """
-        found = self._read_json(self.path / RUN_FILE)
-        if found is None:
-            text = json.dumps({"format": FORMAT, "settings": settings}, indent=2)
-            write_atomic(self.path / RUN_FILE, text + "\n")
-            return
         for folder in (self.path, self.path / ITEMS_FOLDER):
             remove_partials(folder)
-        if found.get("format") != FORMAT:
-            message = (
-                f"is of format {found.get('format')!r}, expected {FORMAT!r}; use another --out"
-            )
-            raise InputError(Problem(str(self.path / RUN_FILE), message))
-        self._require_equal(found["settings"], settings)
+        begin_run(self.path / RUN_FILE, FORMAT, settings)
 
     def finished(self, name: str) -> DesignRecord | None:
         """The record of a design that is complete, structures included."""
-        found = self._read_json(self._item_path(name))
+        found = read_record(self._item_path(name))
         structures = [self.path / f"{name}{suffix}" for suffix in STRUCTURE_SUFFIXES]
         if found is None or not all(path.is_file() for path in structures):
             return None
@@ -93,37 +83,8 @@ class DesignFolder:
         writer.writerows(rows)
         write_atomic(self.path / SCORES_FILE, text.getvalue())
 
-    def _require_equal(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        # Through JSON, so that tuples and lists compare as what the file can hold.
-        new = json.loads(json.dumps(new))
-        changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        if changed:
-            place = str(self.path / RUN_FILE)
-            raise InputError(
-                [
-                    Problem(
-                        place,
-                        f"this run was started with {key} {old.get(key)!r}, now it is "
-                        f"{new.get(key)!r}; repeat the old value or use another --out",
-                    )
-                    for key in changed
-                ]
-            )
-
     def _item_path(self, name: str) -> Path:
         return self.path / ITEMS_FOLDER / f"{name}.json"
-
-    def _read_json(self, path: Path) -> dict[str, Any] | None:
-        if not path.is_file():
-            return None
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            message = f"is damaged ({error}); delete it to make it again"
-            raise InputError(Problem(str(path), message)) from error
-        if not isinstance(content, dict):
-            raise InputError(Problem(str(path), "is damaged; delete it to make it again"))
-        return content
 
 
 def _flat(record: DesignRecord) -> dict[str, Any]:
