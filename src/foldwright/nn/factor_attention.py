@@ -38,14 +38,14 @@ class FactorizedRowAttention(nn.Module):
         self.block = block
 
     def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
-        """Compute the update of the factors; that of one side is zero."""
+        """Compute the update of the factors; that of one side is zero, and that of padding."""
         turned = self._turned(z)
         basis = span_projector(turned.right, mask)
 
         def project(update: Tensor) -> Tensor:
             return torch.einsum("bijc,bjrc->birc", update, basis)
 
-        change = self._rows(turned, mask, project)
+        change = self._rows(turned, mask, project) * mask[:, :, None, None]
         return self._turned(FactorizedPair(change, torch.zeros_like(change)))
 
     def materialised_update(

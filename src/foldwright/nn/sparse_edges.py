@@ -58,8 +58,8 @@ class NeighbourGraph:
 
 
 def residue_rows(
-    features: Float[Tensor, "b n c"], index: Int[Tensor, "b n k"]
-) -> Float[Tensor, "b n k c"]:
-    """Take the features of every residue's neighbours."""
+    features: Float[Tensor, "b n c"], index: Int[Tensor, "b m k"]
+) -> Float[Tensor, "b m k c"]:
+    """Take the features of the neighbours of some residues."""
     flat = index.flatten(1)[..., None].expand(-1, -1, features.shape[-1])
     return features.gather(1, flat).unflatten(1, index.shape[1:])

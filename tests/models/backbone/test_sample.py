@@ -284,11 +284,39 @@ def test_every_step_of_every_design_is_reported(model: HelixModel, tmp_path: Pat
     assert bar.done == bar.total == 4 * STEPS
 
 
-def test_batches_fill_a_budget_of_padded_pairs() -> None:
+def _model_with(pair: str) -> BackboneModel:
+    sizes = {"c_s": 4, "c_p": 4, "num_pair_layers": 0, "num_structure_layers": 1}
+    return BackboneModel(GenieConfig.model_validate({"pair": pair, **sizes}), DiffusionConfig())
+
+
+@pytest.mark.parametrize(
+    ("pair", "room", "expected"),
+    [
+        ("dense", 20_000, [[100, 90], [50, 40, 40, 40]]),
+        ("factorized", 200, [[100, 90], [50, 40, 40, 40]]),
+        ("sparse", 300, [[100, 90, 50], [40, 40, 40]]),
+        ("dense", 1, [[100], [90], [50], [40], [40], [40]]),
+    ],
+)
+def test_batches_fill_a_room_of_padded_pairs_or_of_residues(
+    pair: str, room: int, expected: list[list[int]]
+) -> None:
     items = [DesignItem(i, length, 0) for i, length in enumerate((100, 90, 50, 40, 40, 40))]
-    batches = sample._fill(items, 20_000)
-    assert [[item.length for item in batch] for batch in batches] == [[100, 90], [50, 40, 40, 40]]
-    assert [len(batch) for batch in sample._fill(items, 1)] == [1] * 6
+    batches = sample._fill(_model_with(pair), items, room)
+    assert [[item.length for item in batch] for batch in batches] == expected
+
+
+@pytest.mark.parametrize(("pair", "of_half_the_length"), [("dense", 40), ("sparse", 20)])
+def test_room_is_that_of_the_free_memory(
+    monkeypatch: pytest.MonkeyPatch, pair: str, of_half_the_length: int
+) -> None:
+    model = _model_with(pair)
+    monkeypatch.setattr(model, "denoise", lambda *_: None)
+    monkeypatch.setattr(sample.PeakMemory, "__exit__", lambda self, *_: setattr(self, "bytes", 7))
+    monkeypatch.setattr(sample, "available_memory", lambda _: 10 * 7 / sample._MEMORY_SHARE + 0.1)
+    room = sample._room(model, DesignItem(0, 50, 0), CPU)
+    assert room // sample._size(model, 50) == 10
+    assert room // sample._size(model, 25) == of_half_the_length
 
 
 def test_lengths_are_drawn_evenly_and_belong_to_their_design(

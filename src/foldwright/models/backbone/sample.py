@@ -193,26 +193,30 @@ def _batches(
         items = sorted(items, key=lambda item: (-item.length, item.index))
     if size is not None:
         return [list(items[start : start + size]) for start in range(0, len(items), size)]
-    pairs = _pairs_that_fit(model, items[0], device)
-    return _fill(items, pairs)
+    return _fill(model, items, _room(model, items[0], device))
 
 
-def _fill(items: Sequence[DesignItem], pairs: int) -> list[list[DesignItem]]:
-    """Batches of falling length whose padded residue pairs stay within `pairs`."""
+def _fill(model: BackboneModel, items: Sequence[DesignItem], room: int) -> list[list[DesignItem]]:
+    """Batches of falling length whose padded sizes stay within `room`."""
     batches: list[list[DesignItem]] = []
     for item in items:
-        if batches and (len(batches[-1]) + 1) * batches[-1][0].length ** 2 <= pairs:
+        if batches and (len(batches[-1]) + 1) * _size(model, batches[-1][0].length) <= room:
             batches[-1].append(item)
         else:
             batches.append([item])
     return batches
 
 
-def _pairs_that_fit(model: BackboneModel, longest: DesignItem, device: torch.device) -> int:
-    """Residue pairs whose network pass fits into free memory, from one measured pass."""
+def _room(model: BackboneModel, longest: DesignItem, device: torch.device) -> int:
+    """Sum of sizes whose network pass fits into free memory, from one measured pass."""
     zeros = torch.zeros(1, longest.length, 3, device=device)
     mask = torch.ones(1, longest.length, dtype=torch.bool, device=device)
     with torch.inference_mode(), PeakMemory(device) as peak:
         model.denoise(zeros, mask, torch.zeros(1, dtype=torch.int64, device=device))
-    per_pair = max(peak.bytes, 1) / longest.length**2
-    return int(_MEMORY_SHARE * available_memory(device) / per_pair)
+    per_size = max(peak.bytes, 1) / _size(model, longest.length)
+    return int(_MEMORY_SHARE * available_memory(device) / per_size)
+
+
+def _size(model: BackboneModel, length: int) -> int:
+    """What memory grows with: residue pairs, or residues where the pairs are factors or lists."""
+    return length**2 if model.genie.pair == "dense" else length
