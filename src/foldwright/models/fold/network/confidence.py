@@ -77,9 +77,9 @@ class ConfidenceHead(nn.Module):
         columns, first = self.columns_target(target), self.rows_target(target)
         pair = pair.to(dtype, copy=True)
         for rows in row_blocks(*pair.shape[:2]):
-            pair[rows] += columns[None]
-            pair[rows] += first[rows, None]
-            pair[rows] += bin_linear(self.distances, bins[rows])
+            pair[rows].add_(columns[None])
+            pair[rows].add_(first[rows, None])
+            pair[rows].add_(bin_linear(self.distances, bins[rows]))
         for block in self.blocks:
             assert isinstance(block, PairformerBlock)
             block.update(pair, single, tokens.mask, work)

@@ -55,7 +55,7 @@ class GridAttention(nn.Module):
         for rows in row_blocks(n, n):
             normed[rows] = self.layer_norm(pair[rows])
             bias[:, rows] = heads_first(self.pair_bias, normed[rows], work)
-        weight = torch.cat([part.weight for part in (self.query, self.key, self.value, self.gate)])
+        weight = torch.cat([part.weight for part in (self.query, self.key, self.value)])
         hidden = None if bool(mask.all()) else ~mask.transpose(0, 1)
         x, sums = (t.transpose(0, 1) if self.columns else t for t in (normed, target))
         for rows in row_blocks(n, n):
@@ -66,18 +66,19 @@ class GridAttention(nn.Module):
             if hidden is not None:
                 blocked = hidden[rows, None, None]
                 logits = logits.masked_fill(blocked, torch.finfo(bias.dtype).min)
-            update = torch.mm(self._attend(projected, logits), self.out.weight.t())
-            sums[rows] += update.view(-1, n, c)
+            attended = self._attend(projected, logits)
+            gate = work.take("gate", tuple(attended.shape), pair)
+            torch.mm(flat, self.gate.weight.t(), out=gate)
+            update = torch.mm(attended.mul_(gate.sigmoid_()), self.out.weight.t())
+            sums[rows].add_(update.view(-1, n, c))
 
     def _attend(self, projected: Tensor, logits: Tensor) -> Tensor:
-        """Gated average of every row: projections (r*n, 4*h*d) to (r*n, h*d)."""
-        n = logits.shape[-1]
-        parts = projected.view(-1, n, 4, self.num_heads, projected.shape[1] // 4 // self.num_heads)
+        """Average of every row: projections (r*n, 3*h*d) to (r*n, h*d)."""
+        n, width = logits.shape[-1], self.gate.out_features
+        parts = projected.view(-1, n, 3, self.num_heads, width // self.num_heads)
         query, key, value = (parts[:, :, i].transpose(1, 2) for i in range(3))
         attended = scaled_dot_product_attention(query, key, value, attn_mask=logits)
-        gate = projected[:, -self.gate.out_features :].sigmoid_()
-        gated: Tensor = attended.transpose(1, 2).reshape(gate.shape).mul_(gate)
-        return gated
+        return attended.transpose(1, 2).reshape(-1, width)
 
 
 def pair_logits(

@@ -52,7 +52,7 @@ class OuterProductMean(nn.Module):
         for rows in row_blocks(n, n):
             part = left[:, rows].reshape(s, -1)
             products = (part.T @ right).view(-1, o, n, o).transpose(1, 2).flatten(-2)
-            pair[rows] += self.out(products).div_(count[rows, :, None])
+            pair[rows].add_(self.out(products).div_(count[rows, :, None]))
 
 
 class MSAPairAttention(nn.Module):
@@ -89,7 +89,7 @@ class MSAPairAttention(nn.Module):
     ) -> None:
         """Add the update to `msa` in place, some rows at a time."""
         for rows, part in self._updates(msa, mask, pair, work):
-            msa[rows] += part
+            msa[rows].add_(part)
 
     def _updates(
         self, msa: Tensor, mask: Tensor, pair: Tensor, work: Workspace

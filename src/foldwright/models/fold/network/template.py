@@ -53,7 +53,7 @@ class TemplateEmbedding(nn.Module):
         """Add the update to `pair` in place."""
         mean = self._mean(pair, templates, same_chain, pair_mask, work)
         for rows in row_blocks(*pair.shape[:2]):
-            pair[rows] += self.out(mean[rows])
+            pair[rows].add_(self.out(mean[rows]))
 
     def _mean(
         self,

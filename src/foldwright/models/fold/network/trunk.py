@@ -102,9 +102,9 @@ class Trunk(nn.Module):
         for rows in row_blocks(*pair.shape[:2]):
             previous = self.previous_pair(self.previous_pair_norm(pair[rows]))
             torch.add(first[rows, None], second[None], out=pair[rows])
-            pair[rows] += previous
-            pair[rows] += self.relative(relative_encoding(tokens, rows, pair.dtype))
-            pair[rows] += self.bonds(bonds[rows, :, None])
+            pair[rows].add_(previous)
+            pair[rows].add_(self.relative(relative_encoding(tokens, rows, pair.dtype)))
+            pair[rows].add_(self.bonds(bonds[rows, :, None]))
 
     def _align(
         self, inputs: FoldInputs, target: Tensor, pair: Tensor, chosen: Tensor, work: Workspace
