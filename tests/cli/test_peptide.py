@@ -21,9 +21,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _peptide(weights: Path, out: Path, *words: str) -> int:
+def _peptide(weights: Path, out: Path, *words: str, classifier: str = "none") -> int:
     fixed = ["--weights", str(weights), "--out", str(out), "--device", "cpu", "--steps", "4"]
-    return main(["peptide", *fixed, "--classifier", "none", *words])
+    return main(["peptide", *fixed, "--classifier", classifier, *words])
 
 
 def test_peptides_are_written_and_printed(
@@ -64,7 +64,7 @@ def test_a_classifier_adds_probabilities_and_its_worth(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--num", "2", "--length", "9", "--activity", "antifungal", "--json"]
-    assert _peptide(weights, tmp_path, *words, "--classifier", "bundled") == 0
+    assert _peptide(weights, tmp_path, *words, classifier="bundled") == 0
     result = json.loads(capsys.readouterr().out)
     assert all(0 <= row["p_antifungal"] <= 1 for row in result["peptides"])
     assert 0.8 < result["held_out_auc_of_p"]["antifungal"] < 1
@@ -114,7 +114,7 @@ def test_other_settings_and_a_smaller_number_are_refused(
 def test_peptides_that_no_draw_gave_exit_with_one(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--num", "21", "--template", "KKKKX", "--attempts", "2", "--steps", "2"]
+    words = ["--num", "21", "--template", "KKKKX", "--attempts", "2"]
     assert _peptide(weights, tmp_path, *words) == 1
     assert "none of 2 draws was good" in " ".join(capsys.readouterr().out.split())
     assert len(read_fasta(tmp_path / "peptides.fasta")) <= 20
