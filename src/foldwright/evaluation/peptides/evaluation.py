@@ -100,7 +100,7 @@ class PeptideSetScores:
     activity: dict[str, ActivityScores]
     pseudo_perplexity: float | None
     plddt: float | None
-    columns: dict[str, Sequence[str | float]]
+    columns: dict[str, Sequence[str | int | float]]
 
 
 _NO_JUDGES = PeptideJudges()
@@ -163,9 +163,11 @@ def _distances(
 
 def _ask(
     peptides: DescribedPeptides, judges: PeptideJudges
-) -> tuple[dict[str, Sequence[str | float]], dict[str, ActivityScores], float | None, float | None]:
+) -> tuple[
+    dict[str, Sequence[str | int | float]], dict[str, ActivityScores], float | None, float | None
+]:
     """Columns of single peptides, activities, mean pseudo-perplexity and mean confidence."""
-    columns: dict[str, Sequence[str | float]] = {
+    columns: dict[str, Sequence[str | int | float]] = {
         "length": peptides.packed.lengths.tolist(),
         **dict(zip(PROPERTIES, peptides.properties.T.tolist(), strict=True)),
     }

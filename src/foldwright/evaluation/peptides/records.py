@@ -84,7 +84,7 @@ def _rows_text(content: PeptideFileContent, scores: PeptideSetScores) -> str:
     return stream.getvalue()
 
 
-def _cell(value: str | float) -> str:
+def _cell(value: str | int | float) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return str(value)
