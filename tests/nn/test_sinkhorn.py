@@ -79,3 +79,14 @@ def test_low_precision_is_computed_in_float32() -> None:
     assert found.dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(doubly_stochastic(logits), found)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradient_stays_small_where_nothing_is_left_to_fill_up(m: int, dtype) -> None:
+    """Rows that sum to one exactly, beside columns that do not by rounding alone."""
+    logits = torch.cat([normal(500, m, m), torch.zeros(1, m, m)]).to(dtype).requires_grad_()
+    weights = normal(m, m, seed=3).to(dtype)
+    (doubly_stochastic(logits, iterations=40) * weights).sum().backward()
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad.abs().max() < 3

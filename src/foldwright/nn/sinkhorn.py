@@ -40,5 +40,6 @@ def _fill_up(matrix: Tensor) -> Tensor:
     matrix = matrix / matrix.sum(dim=-2, keepdim=True).clamp(min=1)
     rows = (1 - matrix.sum(dim=-1, keepdim=True)).clamp(min=0)
     columns = (1 - matrix.sum(dim=-2, keepdim=True)).clamp(min=0)
-    total = rows.sum(dim=-2, keepdim=True).clamp(min=torch.finfo(matrix.dtype).tiny)
+    # what is smaller is rounding, which must not be divided by itself in the backward pass
+    total = rows.sum(dim=-2, keepdim=True).clamp(min=torch.finfo(matrix.dtype).eps)
     return matrix + rows * (columns / total)

@@ -9,6 +9,7 @@ from torch import Tensor
 from foldwright.geometry.frenet import frenet_frames
 from foldwright.geometry.rigid import Rigid
 from foldwright.models.backbone.network import BackboneUpdate, GenieDenoiser
+from foldwright.models.backbone.recomputation import layers_to_recompute
 from tests.geometry.rotations import MIRROR, random_rotations
 from tests.golden_numbers import assert_close
 from tests.models.backbone.small_models import helix, small_model, walks
@@ -133,18 +134,41 @@ def test_recomputing_the_pair_stack_changes_neither_result_nor_gradients() -> No
             assert_close(found, expected, 1e-9)
 
 
-def test_pair_stack_is_recomputed_for_long_chains_while_training(monkeypatch) -> None:
-    monkeypatch.setattr("foldwright.models.backbone.pair_stack._CHECKPOINT_ABOVE", 9)
-    net = network()
-    calls = []
-    net.pair_transform_net.net[0].register_forward_pre_hook(lambda *_: calls.append(1))
-    run(net, chains()).trans.sum().backward()
-    assert len(calls) == 2
-    run(net, chains()[:, :9], MASK[:, :9]).trans.sum().backward()
-    assert len(calls) == 3
+@pytest.mark.parametrize("streams", [1, 2])
+def test_as_many_pair_layers_are_recomputed_as_the_free_memory_asks_for(
+    monkeypatch, streams: int
+) -> None:
+    net = network(num_pair_layers=4, residual_streams=streams)
+    calls: list[int] = []
+    for place, layer in enumerate(net.pair_transform_net.net):
+        layer.register_forward_pre_hook(lambda *_, place=place: calls.append(place))
+    sizes: dict[str, int] = {}
+
+    def decide(num_layers: int, **given: int) -> int:
+        sizes.update(given)
+        return layers_to_recompute(num_layers, **given)
+
+    stack = "foldwright.models.backbone.pair_stack"
+    monkeypatch.setattr(f"{stack}.layers_to_recompute", decide)
+    gradients, recomputed = [], []
+    for memory in ("plenty", "two layers and what they work in", "nothing"):
+        free = {"plenty": 10**12, "nothing": 0}.get(memory)
+        if free is None:
+            free = int((4 * sizes["kept"] + sizes["between"]) / 0.8) + 1
+        monkeypatch.setattr(f"{stack}.available_memory", lambda _, free=free: free)
+        calls.clear()
+        net.zero_grad()
+        run(net, chains()).trans.sum().backward()
+        recomputed.append(sorted(calls[4:]))
+        gradients.append([p.grad for p in net.parameters()])
+    assert recomputed == [[], [1], [1, 2, 3]], "the first is measured, the last are freed first"
+    for other in gradients[1:]:
+        for one, two in zip(gradients[0], other, strict=True):
+            assert (one is None and two is None) or torch.equal(one, two)
+    calls.clear()
     with torch.no_grad():
         run(net, chains())
-    assert len(calls) == 4
+    assert calls == [0, 1, 2, 3]
 
 
 @torch.no_grad()

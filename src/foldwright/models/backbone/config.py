@@ -91,7 +91,8 @@ class GenieConfig(Config):
     )
     checkpoint_pairs: bool | Literal["auto"] = Field(
         "auto",
-        description="recompute the pair stack in the backward pass; auto: chains over 256 residues",
+        description="recompute pair layers in the backward pass; auto: as many as the free memory "
+        "asks for",
     )
 
     @model_validator(mode="after")

@@ -1,8 +1,9 @@
 """The pair track: layers of one kind, shared or not, on one residual stream or several."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.dense_pairs import PairTransformLayer
 from foldwright.models.backbone.linear_pairs import FactorizedTransformLayer, SparseTransformLayer
+from foldwright.models.backbone.recomputation import layers_to_recompute
 from foldwright.nn.hyper_connections import (
     HyperConnection,
     contract_streams,
@@ -23,6 +25,8 @@ from foldwright.nn.hyper_connections import (
 )
 from foldwright.nn.layer_sharing import layer_order
 from foldwright.nn.pair import FactorizedPair, SparsePair
+from foldwright.runtime.live_bytes import KeptBytes
+from foldwright.runtime.memory import available_memory
 
 BackbonePairs = Float[Tensor, "b n n c_z"] | FactorizedPair | SparsePair
 _LAYERS: dict[str, Callable[[GenieConfig], nn.Module]] = {
@@ -30,7 +34,8 @@ _LAYERS: dict[str, Callable[[GenieConfig], nn.Module]] = {
     "factorized": FactorizedTransformLayer,
     "sparse": SparseTransformLayer,
 }
-_CHECKPOINT_ABOVE = 256
+_COMPILED_ABOVE = 256
+_LOG = logging.getLogger(__name__)
 
 
 class PairTransformNet(nn.Module):
@@ -65,17 +70,19 @@ class PairTransformNet(nn.Module):
         """
         if self.num_streams > 1:
             return self._on_streams(z, mask, observed)
+        runner = _Runner(self.checkpoint_pairs, len(self.order), mask)
         for index in self.order:
-            z = self._run(self.net[index], z, mask)
+            z = runner.run(self.net[index], z)
         return z
 
     def _on_streams(
         self, z: BackbonePairs, mask: Tensor, observed: list[Tensor] | None
     ) -> BackbonePairs:
         streams = tuple(expand_streams(part, self.num_streams) for part in _tensors(z))
+        runner = _Runner(self.checkpoint_pairs, len(self.order), mask)
         for place in range(len(self.order)):
             step = partial(self._step, place, z, observed is not None)
-            *streams, terms = self._run(step, streams, mask)
+            *streams, terms = runner.run(step, streams)
             if observed is not None:
                 observed.append(terms)
         return _with_tensors(z, [contract_streams(part) for part in streams])
@@ -101,10 +108,60 @@ class PairTransformNet(nn.Module):
             terms = torch.stack([stream_terms(*part, real) for part in parts]).mean(0)
         return (*written, terms)
 
-    def _run(self, step: Callable[..., Any], state: Any, mask: Tensor) -> Any:
-        if _recompute(self.checkpoint_pairs, mask.shape[1]):
-            return checkpoint(step, state, mask, use_reentrant=False)
-        return step(state, mask)
+
+class _Runner:
+    """Runs the layers of one pass, some of them so that the backward pass recomputes them.
+
+    With `auto` the first layer runs as it is and what it keeps is counted; then the free memory
+    decides how many of the others are recomputed. Those are the next ones, not the last: when the
+    backward pass comes to them, the later layers' memory is free again. The result is the same.
+    """
+
+    def __init__(self, setting: bool | str, num_layers: int, mask: Tensor) -> None:
+        self._mask, self._left = mask, num_layers
+        self._recomputed = num_layers if setting is True else 0
+        self._deciding = setting == "auto"
+        if not torch.is_grad_enabled():
+            self._recomputed, self._deciding = 0, False
+        elif self._deciding and torch.compiler.is_compiling():
+            # a compiled graph cannot look at the memory
+            self._recomputed = num_layers if mask.shape[1] > _COMPILED_ABOVE else 0
+            self._deciding = False
+
+    def run(self, step: Callable[..., Any], state: Any) -> Any:
+        """Run one layer."""
+        self._left -= 1
+        if self._deciding:
+            return self._measured(step, state)
+        if self._recomputed > 0:
+            self._recomputed -= 1
+            return checkpoint(step, state, self._mask, use_reentrant=False)
+        return step(state, self._mask)
+
+    def _measured(self, step: Callable[..., Any], state: Any) -> Any:
+        self._deciding = False
+        between = sum(x.numel() * x.element_size() for x in _parts(state))
+        with KeptBytes() as kept:
+            out = step(state, self._mask)
+        self._recomputed = layers_to_recompute(
+            self._left,
+            kept=kept.bytes,
+            between=between,
+            free=available_memory(self._mask.device),
+        )
+        if self._recomputed:
+            _note(self._recomputed)
+        return out
+
+
+@cache
+def _note(count: int) -> None:
+    _LOG.info("%d pair layers are recomputed in the backward pass to fit the free memory", count)
+
+
+def _parts(state: Any) -> Sequence[Tensor]:
+    """The tensors between layers: those of the pairs, or their streams."""
+    return state if isinstance(state, tuple | list) else _tensors(state)
 
 
 def _connections(config: GenieConfig) -> nn.ModuleList:
@@ -134,10 +191,3 @@ def _real(z: BackbonePairs, mask: Tensor) -> Tensor:
     if isinstance(z, FactorizedPair):
         return mask[..., None].expand(z.left.shape[:-1])
     return z.present if isinstance(z, SparsePair) else mask[:, :, None] & mask[:, None]
-
-
-def _recompute(setting: bool | str, num_residues: int) -> bool:
-    """Whether a pair layer is recomputed in the backward pass; `auto`: chains over 256 residues."""
-    if not torch.is_grad_enabled():
-        return False
-    return num_residues > _CHECKPOINT_ABOVE if setting == "auto" else bool(setting)
