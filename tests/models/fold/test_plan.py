@@ -8,6 +8,7 @@ import torch
 from benchmarks.fold_network import chain_inputs, random_network
 from foldwright.models.fold import predict, seeded_fold_draws
 from foldwright.models.fold.config import FoldConfig
+from foldwright.models.fold.network.workspace import row_blocks
 from foldwright.models.fold.plan import MemoryPlan, peak_bytes, plan_memory
 from foldwright.runtime.errors import FoldwrightError
 from tests.models.fold.test_determinism import SETTINGS, SIZES
@@ -17,15 +18,15 @@ CONFIG = FoldConfig()
 
 def test_the_more_memory_the_more_is_held() -> None:
     inputs = chain_inputs(300)
-    plans = [
-        plan_memory(CONFIG, inputs, num_samples=5, free_bytes=int(gigabytes * 1e9))
-        for gigabytes in (16, 0.5, 0.4)
+    wanted = [
+        MemoryPlan(keep_logits=True, samples_together=5, factors_at_once=4),
+        MemoryPlan(keep_logits=False, samples_together=5, factors_at_once=4),
+        MemoryPlan(keep_logits=False, samples_together=1, factors_at_once=1),
     ]
-    assert plans[0] == MemoryPlan(keep_logits=True, samples_together=5, factors_at_once=4)
-    assert not plans[-1].keep_logits
-    peaks = [peak_bytes(CONFIG, inputs, plan) for plan in plans]
-    assert peaks == sorted(peaks, reverse=True)
-    assert peaks[0] > peaks[-1]
+    peaks = [peak_bytes(CONFIG, inputs, plan) for plan in wanted]
+    assert peaks[0] > peaks[1] > peaks[2]
+    found = [plan_memory(CONFIG, inputs, num_samples=5, free_bytes=peak) for peak in peaks]
+    assert found == wanted
 
 
 def test_every_plan_fits_what_it_was_given() -> None:
@@ -59,3 +60,13 @@ def test_memory_grows_with_the_square_of_the_tokens() -> None:
     assert 2 < large / small < 4
     assert large > 4 * 512**2 * (128 + 128 + 384)
     assert torch.tensor(large).isfinite()
+
+
+@pytest.mark.parametrize(("device", "most"), [("cpu", 2048), ("meta", 1 << 17)])
+def test_blocks_cover_all_rows_once_and_fit_the_device(device: str, most: int) -> None:
+    for rows in (1, 9, 45, 500):
+        blocks = list(row_blocks(torch.empty(rows, 300, 1, device=device)))
+        assert [row for part in blocks for row in range(part.start, part.stop)] == list(range(rows))
+        assert all(300 * (part.stop - part.start) <= most for part in blocks)
+    wide = list(row_blocks(torch.empty(2, 5000, 1)))
+    assert wide == [slice(0, 1), slice(1, 2)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.triangle_update import CHANNELS_PER_GROUP
+from foldwright.models.fold.network.workspace import positions_per_block
 from foldwright.runtime.errors import FoldwrightError
 
 _MARGIN = 1.15
@@ -71,7 +72,10 @@ def peak_bytes(config: FoldConfig, inputs: FoldInputs, plan: MemoryPlan) -> int:
     alignment = rows * n * (config.msa_channels + 2 * config.outer_channels)
     tokens = n * (12 * config.diffusion.token_channels + 2 * config.target_channels)
     samples = plan.samples_together * (tokens + windows * 32 * 2 * config.atoms.channels)
+    block = min(n * n, positions_per_block(inputs.tokens.mask.device))
+    wide = 2 * config.outer_channels**2 + 8 * config.pair_channels
     floats = n * n * per_pair + alignment + samples + windows * _window_floats(config)
+    floats += block * wide
     return int(_MARGIN * _BYTES * floats)
 
 

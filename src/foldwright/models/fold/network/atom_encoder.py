@@ -143,7 +143,7 @@ class TrunkToAtoms(nn.Module):
         queries = layout.token_atoms_to_queries.take(reference.atoms(atoms), dims=2)
         queries = queries + layout.tokens_to_queries.take(projected, dims=1)
         narrow = pair.new_empty(*pair.shape[:2], self.pair.out_features)
-        for rows in row_blocks(*pair.shape[:2]):
+        for rows in row_blocks(pair):
             narrow[rows] = self.pair(self.pair_norm(pair[rows]))
         to_query, to_key = layout.tokens_to_queries, layout.tokens_to_keys
         gathered = narrow[to_query.index[:, :, None], to_key.index[:, None, :]]

@@ -76,7 +76,7 @@ class ConfidenceHead(nn.Module):
         target, single = target.to(dtype), single.to(dtype, copy=True)
         columns, first = self.columns_target(target), self.rows_target(target)
         pair = pair.to(dtype, copy=True)
-        for rows in row_blocks(*pair.shape[:2]):
+        for rows in row_blocks(pair):
             pair[rows].add_(columns[None])
             pair[rows].add_(first[rows, None])
             pair[rows].add_(bin_linear(self.distances, bins[rows]))
@@ -107,7 +107,7 @@ class ConfidenceHead(nn.Module):
         whole = tm_weights(tokens.mask.sum()[None], centre)[0]
         sizes = chain_pair_sizes(tokens)
         results = [pair.new_empty(n, n) for _ in range(4)]
-        for rows in row_blocks(n, n):
+        for rows in row_blocks(pair):
             half = self.distance_half_logits(self.distance_norm(pair[rows]))
             other = self.distance_half_logits(self.distance_norm(pair[:, rows])).transpose(0, 1)
             aligned = torch.softmax(self.aligned_logits(self.aligned_norm(pair[rows])), dim=-1)

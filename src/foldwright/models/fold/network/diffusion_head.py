@@ -112,7 +112,7 @@ class DiffusionHead(nn.Module):
         """Condition the pairs by the trunk and the relative positions, some rows at a time."""
         n = len(pair)
         conditioned = pair.new_empty(n, n, self.pair.out_features)
-        for rows in row_blocks(n, n):
+        for rows in row_blocks(pair):
             relative = relative_encoding(inputs.tokens, rows, pair.dtype)
             part = self.pair(self.pair_norm(torch.cat([pair[rows], relative], dim=-1)))
             for transition in self.pair_transitions:

@@ -5,11 +5,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from foldwright.models.fold.network.workspace import Workspace
+from foldwright.models.fold.network.workspace import Workspace, positions_per_block
 from foldwright.nn.linear import Linear
 
-_POSITIONS_PER_BLOCK = 512
-"""A constant, so that the bits of the result depend on nothing else; see `Workspace`."""
+_SHARE = 4
+"""A transition is this much wider than the other updates, and its blocks as much shorter."""
 
 
 class GatedTransition(nn.Module):
@@ -33,8 +33,9 @@ class GatedTransition(nn.Module):
         """Add the update of `x` to `target`, which may be `x`; both are contiguous."""
         flat, sums = x.view(-1, x.shape[-1]), target.view(-1, x.shape[-1])
         gate_weight, value_weight = self.up.weight.chunk(2)
-        for start in range(0, len(flat), _POSITIONS_PER_BLOCK):
-            part = slice(start, start + _POSITIONS_PER_BLOCK)
+        step = positions_per_block(x.device) // _SHARE
+        for start in range(0, len(flat), step):
+            part = slice(start, start + step)
             normed = self.layer_norm(flat[part])
             shape = (len(normed), len(gate_weight))
             gate = torch.mm(normed, gate_weight.t(), out=work.take("hidden gate", shape, x))

@@ -52,13 +52,13 @@ class GridAttention(nn.Module):
         n, _, c = pair.shape
         normed = work.take("product", (n, n, c), pair)  # the triangles' product is used up
         bias = work.take("pair logits", (self.num_heads, n, n), pair)
-        for rows in row_blocks(n, n):
+        for rows in row_blocks(pair):
             normed[rows] = self.layer_norm(pair[rows])
             bias[:, rows] = heads_first(self.pair_bias, normed[rows], work)
         weight = torch.cat([part.weight for part in (self.query, self.key, self.value)])
         hidden = None if bool(mask.all()) else ~mask.transpose(0, 1)
         x, sums = (t.transpose(0, 1) if self.columns else t for t in (normed, target))
-        for rows in row_blocks(n, n):
+        for rows in row_blocks(pair):
             flat = x[rows].reshape(-1, c)
             shape = (len(flat), len(weight))
             projected = torch.mm(flat, weight.t(), out=work.take("projected", shape, pair))
@@ -90,7 +90,7 @@ def pair_logits(
     """
     n = len(pair)
     logits = work.take("pair logits", (linear.out_features, n, n), pair)
-    for rows in row_blocks(n, n):
+    for rows in row_blocks(pair):
         logits[:, rows] = heads_first(linear, norm(pair[rows]), work)
     return logits
 

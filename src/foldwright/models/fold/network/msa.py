@@ -49,7 +49,7 @@ class OuterProductMean(nn.Module):
         s, n, o = left.shape
         count = real.T @ real + 1e-3
         right = right.reshape(s, n * o)
-        for rows in row_blocks(n, n):
+        for rows in row_blocks(pair):
             part = left[:, rows].reshape(s, -1)
             products = (part.T @ right).view(-1, o, n, o).transpose(1, 2).flatten(-2)
             pair[rows].add_(self.out(products).div_(count[rows, :, None]))

@@ -52,7 +52,7 @@ class TemplateEmbedding(nn.Module):
     ) -> None:
         """Add the update to `pair` in place."""
         mean = self._mean(pair, templates, same_chain, pair_mask, work)
-        for rows in row_blocks(*pair.shape[:2]):
+        for rows in row_blocks(pair):
             pair[rows].add_(self.out(mean[rows]))
 
     def _mean(
@@ -136,7 +136,7 @@ class SingleTemplate(nn.Module):
         column, row = self.column_class(classes), self.row_class(classes)
         along = (self.direction_x, self.direction_y, self.direction_z)
         weight = torch.cat([linear.weight for linear in along], dim=1)
-        for rows in row_blocks(*x.shape[:2]):
+        for rows in row_blocks(x):
             part = bin_linear(self.distances, bins[rows])
             part += self.has_distance(near[rows, :, None].to(x.dtype))
             part += column[None] + row[rows, None]
@@ -152,7 +152,7 @@ class SingleTemplate(nn.Module):
         for block in self.blocks:
             assert isinstance(block, PairBlock)
             block.update(x, pair_mask, work)
-        for rows in row_blocks(*x.shape[:2]):
+        for rows in row_blocks(x):
             x[rows] = self.out_norm(x[rows])
 
 

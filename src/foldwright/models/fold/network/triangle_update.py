@@ -66,7 +66,7 @@ def _project(
     linears = (module.linear_a_p, module.linear_b_p, module.linear_a_g, module.linear_b_g)
     weights = [torch.cat([linear.weight[group] for linear in linears]) for group in groups]
     norm = module.layer_norm_in
-    for rows in row_blocks(n, n):
+    for rows in row_blocks(pair):
         x = layer_norm(pair[rows], (c,), norm.weight, norm.bias, norm.eps).view(-1, c)
         for group, weight in zip(groups, weights, strict=True):
             size = group.stop - group.start
@@ -100,7 +100,7 @@ def _add_output(
     n, _, c = pair.shape
     channels = len(product)
     norm, norm_out = module.layer_norm_in, module.layer_norm_out
-    for rows in row_blocks(n, n):
+    for rows in row_blocks(pair):
         block = pair[rows].view(-1, c)
         x = layer_norm(block, (c,), norm.weight, norm.bias, norm.eps)
         gate = torch.mm(x, module.linear_g.weight.t(), out=work.take("gate", (len(x), c), pair))

@@ -99,7 +99,7 @@ class Trunk(nn.Module):
         tokens = inputs.tokens
         first, second = self.rows_single(target), self.columns_single(target)
         bonds = bond_matrix(inputs.bonds, len(tokens), pair.dtype)
-        for rows in row_blocks(*pair.shape[:2]):
+        for rows in row_blocks(pair):
             previous = self.previous_pair(self.previous_pair_norm(pair[rows]))
             torch.add(first[rows, None], second[None], out=pair[rows])
             pair[rows].add_(previous)

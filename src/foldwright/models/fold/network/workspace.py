@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-POSITIONS_PER_BLOCK = 2048
-"""Pairs in one block of rows. A constant on purpose: matrix products give other bits with another
-number of rows, so a memory plan may choose how much is held at a time but not this."""
+POSITIONS_PER_BLOCK = {"cpu": 2048}
+"""Pairs in one block of rows: as many as stay in a CPU's cache, elsewhere `_LARGE_BLOCK`.
+
+Constants on purpose: matrix products give other bits with another number of rows, so a memory plan
+may choose how much is held at a time but not this."""
+_LARGE_BLOCK = 1 << 17
 
 _PADDING = 16
 
@@ -47,8 +50,14 @@ class Workspace:
         return flat.view(channels, stride)[:, : n * m].view(channels, n, m)
 
 
-def row_blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut rows of a pair tensor into blocks that fit the cache."""
-    step = max(1, POSITIONS_PER_BLOCK // max(columns, 1))
+def positions_per_block(device: torch.device) -> int:
+    """Return how many pairs are worked on at a time on this kind of device."""
+    return POSITIONS_PER_BLOCK.get(device.type, _LARGE_BLOCK)
+
+
+def row_blocks(pair: Tensor) -> Iterator[slice]:
+    """Cut the rows of a pair tensor (rows, columns, channels) into blocks."""
+    rows, columns = pair.shape[:2]
+    step = max(1, positions_per_block(pair.device) // max(columns, 1))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
