@@ -2,9 +2,11 @@
 
     python benchmarks/genie_network.py [--lengths 64 128 256] [--threads 1] [--repeats 2]
 
-Every case runs in a process of its own, batch 1, so that peaks are clean. `plain` is the same
-network with the pair stack in plain tensor operations and torch's own allocation, which is how the
-original computes; compare within one run, since shared machines change speed from minute to minute.
+`sample` is a short chain of ancestral steps through the sampler of `foldwright design`; its figures
+are those of one denoising step. Every case runs in a process of its own, batch 1, so that peaks
+are clean. `plain` is the same network with the pair stack in plain tensor operations and torch's
+own allocation, which is how the original computes; compare within one run, since shared machines
+change speed from minute to minute.
 
 The original (2023 release), measured once on two such cores with other work beside it, in CPU
 seconds and memory over the import: forward 1.4-1.6 s / 0.14 GB (128), 8-9 s / 0.36 GB (256), 40 s
@@ -23,14 +25,17 @@ import torch
 from torch import Tensor
 
 from foldwright.models.backbone.config import DiffusionConfig, GenieConfig, LossConfig
+from foldwright.models.backbone.design_settings import SamplerPlan
 from foldwright.models.backbone.inputs import collate
 from foldwright.models.backbone.loss import diffusion_loss, draw_noise
 from foldwright.models.backbone.model import BackboneModel
+from foldwright.models.backbone.traces import DesignItem, sample_traces
 from foldwright.runtime.allocator import HUGE_PAGES, keep_freed_memory, prefer_huge_pages
 from foldwright.runtime.memory import PeakMemory
 
-CASES = ("forward", "forward plain", "train", "train plain", "train checkpointed")
-COLUMNS = f"{'length':>6}  {'case':20} {'CPU s':>8} {'peak MB':>8}"
+CASES = ("forward", "forward plain", "sample", "train", "train plain", "train checkpointed")
+COLUMNS = f"{'length':>6}  {'case':20} {'CPU s':>8} {'ms':>8} {'peak MB':>8}"
+SAMPLING_STEPS = 4
 
 
 def random_walk(length: int) -> Tensor:
@@ -59,14 +64,19 @@ def work(length: int, case: str) -> Callable[[], object]:
         with torch.inference_mode():
             model.denoise(x, batch.mask, noised.timestep)
 
-    return train if case.startswith("train") else forward
+    def sample() -> None:
+        plan = SamplerPlan("ddpm", SAMPLING_STEPS, "log_snr", {"noise_scale": 0.6}, restrain=True)
+        item = DesignItem(index=0, length=length, seed=0)
+        sample_traces(model, [item], plan, device=torch.device("cpu"), on_step=lambda _: None)
+
+    return {"forward": forward, "sample": sample, "train": train}[case.split()[0]]
 
 
-def measure(length: int, case: str, threads: int, repeats: int) -> tuple[float, float]:
-    """CPU seconds per call and peak megabytes of the first call."""
+def measure(length: int, case: str, threads: int, repeats: int) -> tuple[float, float, float]:
+    """CPU seconds and wall milliseconds per call or sampling step; peak MB of the first call."""
     torch.set_num_threads(threads)
     plain = case.endswith("plain")
-    if case == "forward":  # as `foldwright design` does
+    if case in ("forward", "sample"):  # as `foldwright design` does
         keep_freed_memory()
     modules = ("triangle", "transition")
     patches = [patch(f"foldwright.nn.{name}.chunks_help", lambda _: not plain) for name in modules]
@@ -75,10 +85,12 @@ def measure(length: int, case: str, threads: int, repeats: int) -> tuple[float, 
     call = work(length, case)
     with PeakMemory() as peak:
         call()
-    start = time.process_time()
+    parts = repeats * (SAMPLING_STEPS if case == "sample" else 1)
+    start, began = time.process_time(), time.perf_counter()
     for _ in range(repeats):
         call()
-    return (time.process_time() - start) / repeats, peak.bytes / 1e6
+    wall = 1e3 * (time.perf_counter() - began) / parts
+    return (time.process_time() - start) / parts, wall, peak.bytes / 1e6
 
 
 def main() -> None:
@@ -98,9 +110,11 @@ def main() -> None:
                 prefer_huge_pages()
             with ProcessPoolExecutor(1, mp_context=context) as pool:
                 job = (length, case, arguments.threads, arguments.repeats)
-                seconds[case], peak = pool.submit(measure, *job).result()
+                seconds[case], wall, peak = pool.submit(measure, *job).result()
             os.environ.pop(HUGE_PAGES, None)
-            print(f"{length:>6}  {case:20} {seconds[case]:8.2f} {peak:8.0f}", flush=True)
+            print(
+                f"{length:>6}  {case:20} {seconds[case]:8.2f} {wall:8.0f} {peak:8.0f}", flush=True
+            )
         for kind in ("forward", "train"):
             if {kind, f"{kind} plain"} <= set(seconds):
                 ratio = seconds[f"{kind} plain"] / seconds[kind]
