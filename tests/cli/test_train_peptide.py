@@ -137,6 +137,22 @@ def test_export_writes_either_checkpoint(run: Path, tmp_path: Path, capsys) -> N
     assert "not a run of `foldwright train peptide`" in capsys.readouterr().err
 
 
+def test_trained_weights_make_peptides_that_are_scored(run: Path, tmp_path: Path, capsys) -> None:
+    made, scores = tmp_path / "made", tmp_path / "scores"
+    words = "--activity antimicrobial --not toxic --num 8 --guidance 2 --steps 4 --seed 3"
+    weights = ["--weights", str(run / "last.safetensors"), "--classifier", "none"]
+    command = ["peptide", *words.split(), *weights, "--device", "cpu", "--json"]
+    assert main([*command, "--out", str(made)]) == 0
+    rows = json.loads(capsys.readouterr().out)["peptides"]
+    assert all(5 <= len(row["sequence"]) == row["length"] <= 16 for row in rows)
+    table = str(run.parent / "table.csv")
+    judge = ["--reference", table, "--classifier", "none", "--out", str(scores), "--json"]
+    assert main(["evaluate", str(made / "peptides.fasta"), *judge]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["peptides"] == 8
+    assert any(path.suffix == ".csv" for path in scores.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -39,6 +39,11 @@ COMMANDS = (
     ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
     ("data import-legacy", "foldwright.cli.data:import_legacy_command", "Import Genie data sets."),
     ("data inspect", "foldwright.cli.data:inspect_command", "Show what a store holds."),
+    (
+        "data predict-structures",
+        "foldwright.cli.predict_structures:predict_structures_command",
+        "Predict structures of peptides.",
+    ),
     ("data prepare", "foldwright.cli.data:prepare_command", "Turn structure files into a store."),
     (
         "data prepare-peptides",
@@ -51,6 +56,7 @@ COMMANDS = (
     ("fold weights convert", "foldwright.cli.fold:convert_weights_command", "Write safetensors."),
     ("fold weights inspect", "foldwright.cli.fold:inspect_weights_command", "Check parameters."),
     ("peptide", "foldwright.cli.peptide:peptide_command", "Make new peptides."),
+    ("plan", "foldwright.cli.plan:plan_command", "Predict memory and time."),
     ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
     ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
     ("train classifier", "foldwright.cli.train_classifier:classifier_command", "Train a judge."),

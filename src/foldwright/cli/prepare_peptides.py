@@ -9,6 +9,7 @@ from foldwright.cli.exit_codes import DONE
 from foldwright.cli.output import emit
 from foldwright.data.peptide_prepare import draw_splits, drop_start_residues
 from foldwright.data.peptide_store import REJECTS_NAME, write_peptide_store
+from foldwright.data.peptide_structure_cache import StructureCache
 from foldwright.data.peptide_structures import PeptideStructures
 from foldwright.data.peptide_table import PeptideLimits, PeptideTable
 from foldwright.runtime.files import sha256_file
@@ -46,7 +47,7 @@ def prepare_peptides_command(
         ignore: Columns that are no labels.
         skip_bad_rows: Leave bad rows out and list them.
         drop_start: Take the leading M off peptides without any label 1.
-        structures: File of predicted structures (.npz) by sequence.
+        structures: File of predicted structures (.npz), or folder of `predict-structures`.
         val_share: Share of clusters that go to the split val where the table has no splits.
         seed: Decides which those are.
         as_json: Print one JSON object.
@@ -54,7 +55,7 @@ def prepare_peptides_command(
     read = PeptideTable.read(table, limits=limits, ignore=ignore, skip_bad_rows=skip_bad_rows)
     if drop_start:
         read = drop_start_residues(read, limits)
-    known = None if structures is None else PeptideStructures.read(structures)
+    known = None if structures is None else _open_structures(structures)
     source = f"{table.name}, SHA-256 {sha256_file(table)}"
     info = write_peptide_store(
         draw_splits(read, val_share=val_share, seed=seed), out, source=source, structures=known
@@ -70,3 +71,7 @@ def prepare_peptides_command(
     }
     emit(record, as_json)
     return DONE
+
+
+def _open_structures(path: Path) -> PeptideStructures | StructureCache:
+    return StructureCache(path) if path.is_dir() else PeptideStructures.read(path)

@@ -15,6 +15,7 @@ from jaxtyping import Int, Int8, UInt8
 from pydantic import Field
 
 from foldwright import __version__
+from foldwright.data.peptide_structure_cache import StructureCache
 from foldwright.data.peptide_structures import PeptideStructures, StoredStructure
 from foldwright.data.peptide_table import PeptideTable
 from foldwright.runtime.config import Config, parse_config
@@ -52,12 +53,17 @@ class PeptideStoreInfo(Config):
 
 
 def write_peptide_store(
-    table: PeptideTable, folder: Path, *, source: str, structures: PeptideStructures | None = None
+    table: PeptideTable,
+    folder: Path,
+    *,
+    source: str,
+    structures: PeptideStructures | StructureCache | None = None,
 ) -> PeptideStoreInfo:
     """Write a table as a store, with the structures of those peptides that have one.
 
     Raises:
-        InputError: the folder holds a store already, or cannot be written.
+        InputError: the folder holds a store already, or cannot be written; every structure that
+            cannot be read or has another length than its peptide.
     """
     if (folder / INFO_NAME).exists():
         raise InputError(
@@ -189,17 +195,26 @@ class PeptideStore:
             raise InputError(problems)
 
 
-def _structure_arrays(table: PeptideTable, structures: PeptideStructures) -> dict[str, np.ndarray]:
+def _structure_arrays(
+    table: PeptideTable, structures: PeptideStructures | StructureCache
+) -> dict[str, np.ndarray]:
     """Backbones of the peptides that have one, one after another, and where each begins."""
     row = np.full(len(table), -1, dtype=np.int64)
     found: list[StoredStructure] = []
     start = 0
+    problems: list[Problem] = []
     for number, sequence in enumerate(table.sequences):
-        structure = structures.get(sequence)
+        try:
+            structure = structures.get(sequence)
+        except InputError as error:
+            problems.extend(error.problems)
+            continue
         if structure is not None:
             row[number] = start
             start += len(sequence)
             found.append(structure)
+    if problems:
+        raise InputError(problems)
     if not found:
         raise InputError("none of the structures belongs to a peptide of the table")
     return {

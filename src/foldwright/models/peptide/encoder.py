@@ -79,7 +79,7 @@ class BundledEncoder(nn.Module):
 
 @torch.no_grad()
 def latent_statistics(
-    batches: list[tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]],
+    batches: list[tuple[Float[Tensor, "_ _ d"], Bool[Tensor, "_ _"]]],
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
     """Mean and standard deviation per dimension over all real residues, summed in float64."""
     width = batches[0][0].shape[-1]

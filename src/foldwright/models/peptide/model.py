@@ -43,8 +43,9 @@ class PeptideModel(nn.Module):
             build_schedule(config.diffusion.schedule, config.diffusion.num_steps)
         )
         self.encoder = build_encoder(config) if encoder is None else encoder
-        if isinstance(self.encoder, nn.Module) and config.encoder.adaptation == "frozen":
-            self.encoder.requires_grad_(False)
+        # With lora the encoder itself says what of it is trained.
+        if isinstance(self.encoder, nn.Module) and config.encoder.adaptation != "lora":
+            self.encoder.requires_grad_(self.encoder_is_trained)
         width = self.encoder.latent_dim
         self.denoiser = PeptideDenoiser(
             config.denoiser,
