@@ -11,6 +11,13 @@ from foldwright.geometry.scores import smooth_lddt
 from foldwright.models.backbone.config import LossConfig
 from foldwright.models.backbone.inputs import BackboneBatch, centre
 from foldwright.models.backbone.model import BackboneModel
+from foldwright.models.backbone.regularisers import (
+    prediction_penalties,
+    prediction_weights,
+    stream_penalties,
+    stream_weights,
+)
+from foldwright.runtime.errors import InputError
 
 _NORM_EPS = 1e-10
 _LOCAL_SPAN = 4
@@ -63,9 +70,20 @@ def diffusion_loss(
     if self_condition:
         with torch.no_grad():
             previous = model.denoise(x, noised.mask, noised.timestep).x0
-    prediction = model.denoise(x, noised.mask, noised.timestep, previous)
+    regularisers = config.regularisers
+    watched = any(stream_weights(regularisers).values())
+    observed: list[Tensor] | None = [] if watched else None
+    prediction = model.denoise(x, noised.mask, noised.timestep, previous, observed)
     parts = _parts(model, noised, prediction, config)
-    weights = {"error": 1.0, "local": config.local_geometry_weight, "lddt": config.lddt_weight}
+    if observed is not None:
+        parts |= stream_penalties(_some(observed), regularisers)
+    weights = {
+        "error": 1.0,
+        "local": config.local_geometry_weight,
+        "lddt": config.lddt_weight,
+        **stream_weights(regularisers),
+        **prediction_weights(regularisers),
+    }
     total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     return BackboneLoss(total, parts)
 
@@ -77,6 +95,7 @@ def _parts(
     found = model.process.target(kind, prediction.x0, prediction.epsilon, noised.timestep)
     wanted = model.process.target(kind, noised.x0, noised.noise, noised.timestep)
     parts = {"error": prediction_error(found, wanted, noised.mask, kind=config.kind)}
+    parts |= prediction_penalties(found, wanted, noised.mask, config.regularisers)
     if config.local_geometry_weight == 0 and config.lddt_weight == 0:
         return parts
     scale = model.coordinate_scale
@@ -88,6 +107,16 @@ def _parts(
     if config.lddt_weight > 0:
         parts["lddt"] = smooth_lddt_error(x0, target, noised.mask, weight)
     return parts
+
+
+def _some(observed: list[Tensor]) -> list[Tensor]:
+    if not observed:
+        raise InputError(
+            "residual_balance_weight, norm_preservation_weight and activation_weight watch "
+            "residual streams, of which this network has one; set genie.residual_streams to 2 or "
+            "more, or these weights to 0"
+        )
+    return observed
 
 
 def prediction_error(
