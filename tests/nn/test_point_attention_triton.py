@@ -29,8 +29,7 @@ def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     known = sys.modules.get(KERNELS)
     if known is None or not known.interpreted():
         monkeypatch.delitem(sys.modules, KERNELS, raising=False)
-    monkeypatch.setattr(point_attention_triton, "_ROWS", 16)
-    monkeypatch.setattr(point_attention_triton, "_KEYS", 16)
+    monkeypatch.setattr(point_attention_triton, "_NARROW_TILE", (16, 16, 1))
 
 
 def longer(n: int, rank: int, *, width: int = 3) -> PointAttentionTerms:

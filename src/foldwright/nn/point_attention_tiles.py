@@ -22,8 +22,8 @@ from foldwright.nn.point_attention_lifted import (
 from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
 
 # Measured on two EPYC cores with 12 heads: smaller tiles pay per call, larger ones leave the cache.
-_ROWS = 64
-_KEYS = 512
+_ROWS = 128
+_KEYS = 256
 _LOWEST = -1e30
 
 Extent = tuple[int, int]

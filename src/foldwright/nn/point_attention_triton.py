@@ -12,10 +12,13 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from foldwright.nn.point_attention_lifted import split_values
 from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
 
-_ROWS = 64
-_KEYS = 32
+# Rows, keys and pipeline stages of a tile, for narrow operands and for wide ones: what is staged
+# must fit into the shared memory of a multiprocessor, 163 kB at capability 8.0.
+_NARROW_TILE = (64, 32, 2)
+_WIDE_TILE = (32, 32, 1)
+_NARROW = 32
 _LEAST_BLOCK = 16
-_MOST_COLUMNS = 128
+_MOST_COLUMNS = 64
 _OLDEST_CAPABILITY = (8, 0)
 
 
@@ -151,23 +154,25 @@ class _Launch:
             "channel": left.shape[2] // rank if rank else 0,
         }
         blocks = {f"{name}_block": _block(width) for name, width in widths.items()}
+        narrow = max(blocks.values()) <= _NARROW
+        rows, keys, self._stages = _NARROW_TILE if narrow else _WIDE_TILE
         self._sizes = self._kernels.KernelSizes(
             heads=self._heads,
             rank=rank,
-            rows=_ROWS,
-            keys=_KEYS,
+            rows=rows,
+            keys=keys,
             factor_block=_block(left.shape[2]),
             **widths,
             **blocks,
         )
-        queries, keys = masks
+        query_mask, mask = masks
         self._operands = self._kernels.KernelOperands(
             *operands,
-            keys.to(torch.uint8),
-            _extent(queries),
-            _extent(keys),
-            queries.shape[1],
-            keys.shape[1],
+            mask.to(torch.uint8),
+            _extent(query_mask),
+            _extent(mask),
+            query_mask.shape[1],
+            mask.shape[1],
         )
 
     def over(
@@ -190,7 +195,7 @@ class _Launch:
         if gradients is not None:
             arguments.append(self._kernels.KernelGradients(*gradients))
         run: Callable[..., object] = getattr(self._kernels, kernel)[grid]
-        run(*arguments, sizes)
+        run(*arguments, sizes, num_stages=self._stages)
 
 
 def _block(width: int) -> int:

@@ -9,7 +9,7 @@ from foldwright.nn.point_attention import attend
 from foldwright.nn.point_attention_choice import PointBackend, linear_backend
 from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
 
-_LENGTHS = (64, 128, 256, 512, 1024, 2048)
+_LENGTHS = (64, 128, 256, 512, 1024)
 _REPEATS = 3
 _HEADS, _CHANNELS, _POINTS, _VALUE_POINTS, _RANK, _PAIR_CHANNELS = 12, 16, 4, 8, 2, 32
 
@@ -25,7 +25,7 @@ class LengthTiming:
 
 
 def time_lengths(device: torch.device) -> list[LengthTiming]:
-    """Time both evaluations at growing length, up to the first at which linear memory is faster.
+    """Time both evaluations at growing length.
 
     Twelve heads of 16 channels, 4 and 8 points, factorised pairs of rank 2 with 32 channels,
     random numbers, the best of three runs.
@@ -36,20 +36,18 @@ def time_lengths(device: torch.device) -> list[LengthTiming]:
         terms = _random_terms(length, device)
         seconds = [_best_time(terms, backend) for backend in ("dense", linear)]
         timings.append(LengthTiming(length, seconds[0], seconds[1], linear))
-        if seconds[1] <= seconds[0]:
-            break
     return timings
 
 
 def crossover_of(timings: list[LengthTiming]) -> int:
-    """Return the first length at which linear memory is faster; twice the last if at none.
+    """Return the first length from which on linear memory is faster; twice the last if none.
 
-    Where it is faster at the shortest length measured, it is used at every length.
+    Where it is faster at every length measured, it is used at every length.
     """
-    for place, timing in enumerate(timings):
-        if timing.linear_seconds <= timing.dense_seconds:
-            return timing.length if place else 0
-    return 2 * timings[-1].length
+    slower = [t.length for t in timings if t.linear_seconds > t.dense_seconds]
+    if not slower:
+        return 0
+    return next((t.length for t in timings if t.length > slower[-1]), 2 * timings[-1].length)
 
 
 def _best_time(terms: PointAttentionTerms, backend: PointBackend) -> float:
