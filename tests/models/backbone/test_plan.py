@@ -1,0 +1,93 @@
+"""Predicted memory against what a step is measured to take."""
+
+import multiprocessing
+
+import pytest
+import torch
+from torch import nn
+
+from foldwright.models.backbone.config import GenieConfig
+from foldwright.models.backbone.network import GenieDenoiser
+from foldwright.models.backbone.plan import PROBED, Planner, run_once
+from foldwright.runtime.live_bytes import LiveBytes
+from foldwright.runtime.memory import PeakMemory
+
+KINDS = pytest.mark.parametrize("kind", ["dense", "factorized", "sparse"])
+PLENTY = 10**12
+
+
+def config(kind: str, **more: object) -> GenieConfig:
+    sizes = {"c_s": 32, "c_p": 32, "c_triangle_multiplication": 32, "c_position": 32}
+    return GenieConfig.model_validate({"pair": kind, "max_length": 128, **sizes, **more})
+
+
+def counted(settings: GenieConfig, length: int, *, gradients: bool) -> int:
+    """The most bytes alive in a step of the whole network."""
+    network: nn.Module = GenieDenoiser(settings, num_timesteps=2).train(gradients)
+    with LiveBytes() as live:
+        run_once(network, length, gradients=gradients)
+    return live.peak
+
+
+@KINDS
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_step_is_what_its_layers_keep(kind: str, recompute: bool) -> None:
+    """From depths 1 and 2 to depth 4, at a length that is probed itself."""
+    settings = config(kind, num_pair_layers=4, num_structure_layers=4, checkpoint_pairs=recompute)
+    plan = Planner(settings).training(48, 1, free=PLENTY)
+    assert plan.probed_lengths == (48,)
+    assert plan.recomputed == (4 if recompute else 0)
+    assert plan.peak_bytes == pytest.approx(counted(settings, 48, gradients=True), rel=0.15)
+    sampling = Planner(settings).sampling(48, 1, free=PLENTY)
+    assert sampling.peak_bytes == pytest.approx(counted(settings, 48, gradients=False), rel=0.1)
+
+
+def test_little_memory_recomputes_more_and_takes_less() -> None:
+    planner = Planner(config("dense", num_pair_layers=6))
+    plenty = planner.training(64, 2, free=PLENTY)
+    tight = planner.training(64, 2, free=plenty.peak_bytes // 2)
+    none = planner.training(64, 2, free=1)
+    assert plenty.recomputed == 0
+    assert plenty.fits
+    assert 0 < tight.recomputed <= none.recomputed == 5
+    assert none.peak_bytes <= tight.peak_bytes < plenty.peak_bytes
+    assert not none.fits
+
+
+def test_memory_grows_with_the_law_of_the_representation(monkeypatch) -> None:
+    """Probed at 24 and 48 residues; a factor of four in length is 16 in dense pairs, 4 at most
+    in linear ones."""
+    for kind in ("dense", "factorized", "sparse"):
+        monkeypatch.setitem(PROBED, kind, (24, 48))
+    ratios = {}
+    for kind in ("dense", "factorized"):
+        planner = Planner(config(kind, pair_neighbours=8))
+        near, far = (planner.training(n, 1, free=PLENTY).peak_bytes for n in (1000, 4000))
+        ratios[kind] = far / near
+    assert 13 < ratios["dense"] <= 16
+    assert 3 < ratios["factorized"] <= 4.01
+    twice = planner.training(1000, 2, free=PLENTY).peak_bytes
+    assert 1.8 < twice / near <= 2
+
+
+def measured(settings: GenieConfig, length: int) -> int:
+    torch.set_num_threads(1)
+    network = GenieDenoiser(settings, num_timesteps=2).train()
+    run_once(network, 16, gradients=True)
+    network.zero_grad()
+    with PeakMemory() as peak:
+        run_once(network, length, gradients=True)
+    return peak.bytes
+
+
+@KINDS
+def test_prediction_against_the_memory_of_a_process(kind: str) -> None:
+    """Within 35 % of the resident memory that a fresh process takes for a training step."""
+    length = {"dense": 160, "factorized": 640, "sparse": 640}[kind]
+    settings = config(
+        kind, max_length=length, checkpoint_pairs=False, num_pair_layers=3, num_structure_layers=3
+    )
+    plan = Planner(settings).training(length, 1, free=PLENTY)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(measured, (settings, length))
+    assert found == pytest.approx(plan.peak_bytes, rel=0.35)
