@@ -27,7 +27,7 @@ def test_a_preset_gives_what_is_not_written() -> None:
 def test_the_seeds_sizes_can_be_built() -> None:
     with torch.device("meta"):
         network = PeptideDenoiser(
-            PeptideDenoiserConfig(preset="structdiff"),
+            load_config(PeptideDenoiserConfig, None, ["preset=structdiff"]),
             latent_dim=320,
             num_labels=3,
             max_length=50,
@@ -47,7 +47,7 @@ def test_the_seeds_sizes_can_be_built() -> None:
         ("denoiser.channels=100", r"channels=100, num_heads=8; write channels=112"),
         ("encoder.num_heads=3", "channels of the encoder must be a multiple of twice num_heads"),
         ("encoder.adaptation=lora", "lora needs kind: esm2"),
-        ("denoiser.preset=huge", "expected 'small' or 'structdiff'"),
+        ("denoiser.preset=huge", "preset is 'huge'; expected small or structdiff"),
         ("diffusion.schedule=squareroot", "expected 'cosine'"),
     ],
 )

@@ -56,12 +56,12 @@ class EncoderConfig(Config):
 
 
 class PeptideDenoiserConfig(Config):
-    """Transformer that takes noise off latents; `preset` gives the sizes that are not written."""
+    """Transformer that takes noise off latents.
 
-    preset: Literal["small", "structdiff"] = Field(
-        default="small",
-        description="small: 3 million parameters, for a CPU; structdiff: the seed's sizes",
-    )
+    The word `preset: small` (the default sizes, for a CPU) or `preset: structdiff` (the seed's)
+    stands for sizes, and is not kept; sizes that are written beside it win.
+    """
+
     channels: int = Field(default=160, ge=4, description="channels per residue")
     num_layers: int = Field(default=5, ge=1, description="transformer blocks")
     num_heads: int = Field(default=8, ge=1, description="attention heads")
@@ -75,10 +75,13 @@ class PeptideDenoiserConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_from_preset(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
+    def _sizes_of_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "preset" not in values:
             return values
-        return _DENOISER_PRESETS.get(values.get("preset", "small"), {}) | values
+        name = values["preset"]
+        if name not in _DENOISER_PRESETS:
+            raise ValueError(f"preset is {name!r}; expected {' or '.join(_DENOISER_PRESETS)}")
+        return _DENOISER_PRESETS[name] | {k: v for k, v in values.items() if k != "preset"}
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "PeptideDenoiserConfig":
