@@ -119,14 +119,14 @@ def print_noise(natural: list[Tensor]) -> None:
         print(f"{level:8.2f} " + " ".join(f"{w:12.3f}" for w in worst) + f" {bad:8d}")
 
 
-def print_speed() -> None:
+def print_speed(repeats: int) -> None:
     """Milliseconds per call on a helix-like trace, best of several."""
     for num_residues in (64, 128, 300, 1000):
         index = torch.arange(num_residues)
         angle = index * math.radians(100)
         ca = torch.stack([2.3 * torch.cos(angle), 2.3 * torch.sin(angle), 1.5 * index], dim=1)
         times = []
-        for _ in range(200):
+        for _ in range(repeats):
             start = time.perf_counter()
             backbone_from_ca(ca)
             times.append(time.perf_counter() - start)
@@ -137,6 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("structures", type=Path)
     parser.add_argument("--split", default="test")
+    parser.add_argument("--repeats", type=int, default=200, help="calls timed for each length")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     natural = list(chains(arguments.structures, arguments.split))
@@ -145,7 +146,7 @@ def main() -> None:
     print_errors(natural, built)
     print_geometry(natural, built)
     print_noise(natural)
-    print_speed()
+    print_speed(arguments.repeats)
 
 
 if __name__ == "__main__":

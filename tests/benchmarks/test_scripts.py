@@ -67,7 +67,7 @@ def test_reconstruction(
 ) -> None:
     chain = backbone_from_ca(torch.from_numpy(helix_ca(40)).float())
     write_structures(tmp_path, [(chain, "train"), (chain, "test")])
-    run(monkeypatch, "geometry_reconstruction", str(tmp_path))
+    run(monkeypatch, "geometry_reconstruction", str(tmp_path), "--repeats", "1")
     assert "1 chains" in capsys.readouterr().out
 
 
