@@ -14,7 +14,7 @@ from foldwright.models.fold import predict, seeded_fold_draws
 from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig, FoldSamplerConfig
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.fold_network import FoldNetwork
-from foldwright.models.fold.plan import MemoryPlan
+from foldwright.models.fold.plan import FoldPlan
 from foldwright.models.fold.predict import FoldPrediction
 
 # Two groups of channels, several blocks of rows, heads of the published width.
@@ -43,8 +43,8 @@ SIZES = FoldConfig(
     ),
 )
 SETTINGS = FoldSamplerConfig(num_recycles=1, steps=1)
-LARGE = MemoryPlan(keep_logits=True, samples_together=3, factors_at_once=2)
-SMALL = MemoryPlan(keep_logits=False, samples_together=1, factors_at_once=1)
+LARGE = FoldPlan(keep_logits=True, samples_together=3, factors_at_once=2)
+SMALL = FoldPlan(keep_logits=False, samples_together=1, factors_at_once=1)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,7 @@ def inputs() -> FoldInputs:
     return chain_inputs(67)
 
 
-def _run(
-    network: FoldNetwork, inputs: FoldInputs, samples: int, plan: MemoryPlan
-) -> FoldPrediction:
+def _run(network: FoldNetwork, inputs: FoldInputs, samples: int, plan: FoldPlan) -> FoldPrediction:
     draws = seeded_fold_draws(inputs, 11)
     return predict(network, inputs, SETTINGS, num_samples=samples, draws=draws, plan=plan)
 

@@ -25,7 +25,7 @@ from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.noise_embedding import noise_features
 from foldwright.models.fold.network.template import SingleTemplate, TemplateEmbedding
 from foldwright.models.fold.network.workspace import Workspace
-from foldwright.models.fold.plan import MemoryPlan
+from foldwright.models.fold.plan import FoldPlan
 from foldwright.models.fold.predict import FoldDraws, predict, run_trunk
 from foldwright.models.fold.sample import (
     SampleDraws,
@@ -374,7 +374,7 @@ def test_whole_model(
     orders = golden.input("msa_row_order").long()
     draws = FoldDraws(lambda index: orders[index], lambda index: given_draws(golden, index))
     config = FoldSamplerConfig(num_recycles=2, steps=5)
-    plan = MemoryPlan(keep_logits=True, samples_together=2, factors_at_once=1)
+    plan = FoldPlan(keep_logits=True, samples_together=2, factors_at_once=1)
     found = predict(network, inputs, config, num_samples=2, draws=draws, plan=plan)
     tokens, both = inputs.tokens.mask, inputs.tokens.pair_mask
     assert relative_error(found.trunk.single, golden.result("single_embeddings"), tokens) < MODEL

@@ -9,7 +9,7 @@ from benchmarks.fold_network import chain_inputs, random_network
 from foldwright.models.fold import predict, seeded_fold_draws
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.network.workspace import row_blocks
-from foldwright.models.fold.plan import MemoryPlan, peak_bytes, plan_memory
+from foldwright.models.fold.plan import FoldPlan, peak_bytes, plan_memory
 from foldwright.runtime.errors import FoldwrightError
 from tests.models.fold.test_determinism import SETTINGS, SIZES
 
@@ -19,9 +19,9 @@ CONFIG = FoldConfig()
 def test_the_more_memory_the_more_is_held() -> None:
     inputs = chain_inputs(300)
     wanted = [
-        MemoryPlan(keep_logits=True, samples_together=5, factors_at_once=4),
-        MemoryPlan(keep_logits=False, samples_together=5, factors_at_once=4),
-        MemoryPlan(keep_logits=False, samples_together=1, factors_at_once=1),
+        FoldPlan(keep_logits=True, samples_together=5, factors_at_once=4),
+        FoldPlan(keep_logits=False, samples_together=5, factors_at_once=4),
+        FoldPlan(keep_logits=False, samples_together=1, factors_at_once=1),
     ]
     peaks = [peak_bytes(CONFIG, inputs, plan) for plan in wanted]
     assert peaks[0] > peaks[1] > peaks[2]
@@ -31,7 +31,7 @@ def test_the_more_memory_the_more_is_held() -> None:
 
 def test_every_plan_fits_what_it_was_given() -> None:
     inputs = chain_inputs(120)
-    smallest = MemoryPlan(keep_logits=False, samples_together=1, factors_at_once=1)
+    smallest = FoldPlan(keep_logits=False, samples_together=1, factors_at_once=1)
     least = peak_bytes(CONFIG, inputs, smallest)
     for free in (least, 2 * least, 4 * least):
         plan = plan_memory(CONFIG, inputs, num_samples=3, free_bytes=free)
@@ -55,7 +55,7 @@ def test_too_little_memory_is_said_before_anything_runs(monkeypatch: pytest.Monk
 
 
 def test_memory_grows_with_the_square_of_the_tokens() -> None:
-    plan = MemoryPlan(keep_logits=True, samples_together=1, factors_at_once=4)
+    plan = FoldPlan(keep_logits=True, samples_together=1, factors_at_once=4)
     small, large = (peak_bytes(CONFIG, chain_inputs(n), plan) for n in (256, 512))
     assert 2 < large / small < 4
     assert large > 4 * 512**2 * (128 + 128 + 384)

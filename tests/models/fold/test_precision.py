@@ -6,7 +6,7 @@ import torch
 
 from foldwright.models.fold.arrays import inputs_from_arrays
 from foldwright.models.fold.config import FoldSamplerConfig
-from foldwright.models.fold.plan import MemoryPlan
+from foldwright.models.fold.plan import FoldPlan
 from foldwright.models.fold.predict import FoldDraws, predict
 from foldwright.models.fold.weights.load import load_fold
 from tests.models.fold.golden_files import TINY, LoadGolden
@@ -26,7 +26,7 @@ def test_results_drift_no_further_than_the_original_s(
         FoldSamplerConfig(num_recycles=2, steps=5),
         num_samples=1,
         draws=FoldDraws(lambda index: orders[index], lambda index: given_draws(golden, index)),
-        plan=MemoryPlan(keep_logits=True, samples_together=1, factors_at_once=1),
+        plan=FoldPlan(keep_logits=True, samples_together=1, factors_at_once=1),
     )
     real, both = inputs.tokens.mask, inputs.tokens.pair_mask
     cases = {

@@ -20,7 +20,7 @@ _WINDOW = 32 * 128
 
 
 @dataclass(frozen=True)
-class MemoryPlan:
+class FoldPlan:
     """What is held at a time.
 
     Args:
@@ -37,7 +37,7 @@ class MemoryPlan:
 
 def plan_memory(
     config: FoldConfig, inputs: FoldInputs, *, num_samples: int, free_bytes: int
-) -> MemoryPlan:
+) -> FoldPlan:
     """Choose the fastest plan whose peak fits `free_bytes`; parameters are loaded already.
 
     Raises:
@@ -45,7 +45,7 @@ def plan_memory(
     """
     groups = -(-config.pair_channels // CHANNELS_PER_GROUP)
     choices = [
-        MemoryPlan(keep, together, held)
+        FoldPlan(keep, together, held)
         for keep in (True, False)
         for together in sorted({num_samples, min(2, num_samples), 1}, reverse=True)
         for held in range(groups, 0, -1)
@@ -60,7 +60,7 @@ def plan_memory(
     )
 
 
-def peak_bytes(config: FoldConfig, inputs: FoldInputs, plan: MemoryPlan) -> int:
+def peak_bytes(config: FoldConfig, inputs: FoldInputs, plan: FoldPlan) -> int:
     """Predict the peak memory of a prediction beside the parameters."""
     per_pair = max(
         _trunk_floats(config, plan),
@@ -79,14 +79,14 @@ def peak_bytes(config: FoldConfig, inputs: FoldInputs, plan: MemoryPlan) -> int:
     return int(_MARGIN * _BYTES * floats)
 
 
-def _trunk_floats(config: FoldConfig, plan: MemoryPlan) -> int:
+def _trunk_floats(config: FoldConfig, plan: FoldPlan) -> int:
     """Per pair of tokens: the representation, product, factors, logits."""
     channels = config.pair_channels
     held = min(channels, plan.factors_at_once * CHANNELS_PER_GROUP)
     return 2 * channels + held + config.single_heads
 
 
-def _conditioning_floats(config: FoldConfig, plan: MemoryPlan) -> int:
+def _conditioning_floats(config: FoldConfig, plan: FoldPlan) -> int:
     """Per pair of tokens: trunk, conditioning, and one group of logits or all of them."""
     sizes = config.diffusion
     group = sizes.super_block_size * sizes.num_heads

@@ -15,7 +15,7 @@ from foldwright.models.fold.network.distogram import contact_probabilities
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.trunk import first_previous, shuffled_rows
 from foldwright.models.fold.network.workspace import Workspace
-from foldwright.models.fold.plan import MemoryPlan, plan_memory
+from foldwright.models.fold.plan import FoldPlan, plan_memory
 from foldwright.models.fold.sample import (
     SampleDraws,
     noise_levels,
@@ -93,7 +93,7 @@ def predict(
     *,
     num_samples: int,
     draws: FoldDraws,
-    plan: MemoryPlan | None = None,
+    plan: FoldPlan | None = None,
 ) -> FoldPrediction:
     """Predict structures of one input.
 
