@@ -13,6 +13,9 @@ from foldwright.nn.triangle import TriangleMultiplication
 class PairTransformLayer(nn.Module):
     """Triangle updates and transition with residuals and row or column dropout."""
 
+    tri_att_start: nn.Module
+    tri_att_end: nn.Module
+
     def __init__(self, config: GenieConfig) -> None:
         super().__init__()
         c_z = config.c_p

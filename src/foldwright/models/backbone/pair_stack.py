@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -96,7 +96,8 @@ class PairTransformNet(nn.Module):
         mask: Tensor,
     ) -> tuple[Tensor, ...]:
         """One layer between streams; the last tensor are its terms, none if nobody observes."""
-        maps = [connect(x) for connect, x in zip(self.connections[place], streams, strict=True)]
+        connections = cast(nn.ModuleList, self.connections[place])
+        maps = [connect(x) for connect, x in zip(connections, streams, strict=True)]
         read = [read_streams(x, m) for x, m in zip(streams, maps, strict=True)]
         out = _tensors(self.net[self.order[place]](_with_tensors(like, read), mask))
         updates = [new - old for new, old in zip(out, read, strict=True)]

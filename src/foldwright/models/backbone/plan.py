@@ -209,7 +209,8 @@ def _probe(
         with LiveBytes() as live:
             run_once(network, length, gradients=recompute is not None, after_forward=look)
     gradients = 0 if recompute is None else _gradient_size(network)
-    return Cost(kept[0], max(live.peak - gradients, kept[0]), time.process_time() - start)
+    peak = float(max(live.peak - gradients, kept[0]))
+    return Cost(float(kept[0]), peak, time.process_time() - start)
 
 
 def run_once(
