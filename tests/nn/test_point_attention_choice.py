@@ -67,13 +67,18 @@ def test_the_choice_is_logged_once_with_its_reason(
     assert "dense below 64 keys, tiles from there (measured on this machine" in caplog.messages[1]
 
 
+def test_a_crossover_of_zero_means_every_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, 0)
+    assert point_attention_choice.describe_choice("cpu")[0] == "tiles at every length"
+
+
 def test_linear_memory_by_device() -> None:
     found = [point_attention_choice.linear_backend(device) for device in ("cpu", "cuda", "mps")]
     assert found == ["tiles", "sdpa", "sdpa"]
 
 
 def timing(length: int, dense: float, linear: float) -> LengthTiming:
-    return LengthTiming(length, dense, linear, "tiles")
+    return LengthTiming(length, float(dense), float(linear), "tiles")
 
 
 def test_crossover_is_where_linear_memory_stays_faster() -> None:

@@ -7,9 +7,10 @@ import torch
 from cyclopts import Parameter
 
 from foldwright.cli.output import emit
+from foldwright.nn.point_attention_choice import describe_choice
 from foldwright.nn.point_attention_tuning import crossover_of, time_lengths
 from foldwright.runtime.device import best_device
-from foldwright.runtime.machine import describe_machine
+from foldwright.runtime.machine import Finding, describe_machine
 from foldwright.runtime.tuning import save_crossover, tuning_path
 
 
@@ -19,6 +20,8 @@ def doctor_command(
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Show what this machine has: processors, memory, devices, compilers, optional packages.
+
+    The last lines say which evaluation of point attention is used on it, and why.
 
     With --tune, time point attention at growing length on the CPU and on the GPU if there is one,
     and keep from which length on the evaluation in linear memory is used.
@@ -35,17 +38,30 @@ def doctor_command(
     if tune:
         emit(_tune(), as_json)
     else:
-        emit([asdict(finding) for finding in describe_machine()], as_json)
+        findings = [*describe_machine(), *_back_ends()]
+        emit([asdict(finding) for finding in findings], as_json)
     return 0
+
+
+def _back_ends() -> list[Finding]:
+    """What `auto` stands for on every device of this machine."""
+    return [
+        Finding(f"point attention on {device}", *describe_choice(torch.device(device).type))
+        for device in _devices()
+    ]
+
+
+def _devices() -> list[str]:
+    return list(dict.fromkeys(("cpu", str(best_device()))))
 
 
 def _tune() -> dict[str, object]:
     """Time every device of this machine and keep the crossovers."""
     crossovers, timings = [], []
-    for device in dict.fromkeys(("cpu", str(best_device()))):
+    for device in _devices():
         found = time_lengths(torch.device(device))
-        crossover = crossover_of(found)
-        save_crossover(device, crossover)
-        crossovers.append({"device": device, "linear_memory_from_length": crossover})
+        length = crossover_of(found)
+        save_crossover(device, length)
+        crossovers.append({"device": device, "linear_memory_from_length": length})
         timings += [{"device": device, **asdict(timing)} for timing in found]
     return {"kept_in": tuning_path(), "crossovers": crossovers, "timings": timings}

@@ -38,20 +38,24 @@ def linear_backend(device_type: str) -> PointBackend:
     return "tiles" if device_type == "cpu" else "sdpa"
 
 
+def describe_choice(device_type: str) -> tuple[str, str]:
+    """Return what `auto` stands for where the length decides, and why; reads what was measured."""
+    length, reason = _crossover_and_reason(device_type)
+    linear = linear_backend(device_type)
+    if length == 0:
+        return f"{linear} at every length", reason
+    return f"dense below {length} keys, {linear} from there", reason
+
+
+def _crossover_and_reason(device_type: str) -> tuple[int, str]:
+    measured = measured_crossover(device_type)
+    if measured is None:
+        return _DEFAULT_CROSSOVER, "the default; `foldwright doctor --tune` measures it"
+    return measured, "measured on this machine by `foldwright doctor --tune`"
+
+
 @cache
 def _crossover(device_type: str) -> int:
-    measured = measured_crossover(device_type)
-    crossover = _DEFAULT_CROSSOVER if measured is None else measured
-    reason = (
-        "the default; `foldwright doctor --tune` measures it"
-        if measured is None
-        else "measured on this machine by `foldwright doctor --tune`"
-    )
-    _LOG.info(
-        "point attention on %s: dense below %d keys, %s from there (%s)",
-        device_type,
-        crossover,
-        linear_backend(device_type),
-        reason,
-    )
-    return crossover
+    choice, reason = describe_choice(device_type)
+    _LOG.info("point attention on %s: %s (%s)", device_type, choice, reason)
+    return _crossover_and_reason(device_type)[0]
