@@ -1,5 +1,6 @@
 """FlashIPA's layer: its numbers, its parameters, its symmetries."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from foldwright.geometry.rigid import Rigid
 from foldwright.nn.pair import DensePair, FactorizedPair, PairRepresentation, SparsePair
 from foldwright.nn.pair_point_attention import BiasScaling, PairPointAttention
-from foldwright.nn.point_attention import PointBackend
+from foldwright.nn.point_attention_choice import PointBackend
 from tests.golden_numbers import Golden, assert_close, load_golden
 from tests.nn.random_blocks import normal, with_random_weights
 
@@ -29,9 +30,15 @@ def layer_of(golden: Golden) -> PairPointAttention:
     return layer
 
 
-@pytest.mark.parametrize("backend", ["reference", "auto"])
 @pytest.mark.parametrize(
-    "name", ["ipa_dense_bias", "ipa_dense_no_bias", "ipa_factored", "ipa_factored_no_bias"]
+    ("name", "backend"),
+    [
+        *itertools.product(["ipa_dense_bias"], ["reference", "auto"]),
+        *itertools.product(
+            ["ipa_dense_no_bias", "ipa_factored", "ipa_factored_no_bias"],
+            ["reference", "auto", "sdpa", "tiles"],
+        ),
+    ],
 )
 @pytest.mark.parametrize(
     ("dtype", "tolerance", "grad_tolerance"),
