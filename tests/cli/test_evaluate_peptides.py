@@ -38,7 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         model = ActivityClassifier(ClassifierConfig(channels=8, hidden=8), ("antimicrobial",))
-    counts = {"train_positives": 5, "train_negatives": 5, "positives": 5, "negatives": 5}
+    counts = {"train_positives": 5, "train_negatives": 6, "positives": 7, "negatives": 8}
     model.quality = (
         LabelQuality(
             label="antimicrobial",
@@ -68,15 +68,26 @@ def test_scores_stand_beside_those_of_real_peptides(files, tmp_path, capsys):
     scores = {line["key"]: line for line in printed["scores"]}
     assert scores["unique"]["here"] == pytest.approx(25 / 26)
     assert scores["copies"]["here"] >= 2 / 26
-    assert scores["copies"]["real"] == 0.0
-    assert scores["frechet"]["real"] > 0
+    assert scores["copies"]["beside"] == {"real": 0.0}
+    assert scores["frechet"]["beside"]["real"] > 0
     assert scores["active_antimicrobial"]["here"] == 1.0
     assert printed["classifier"]["antimicrobial"]["auc"] == 0.875
+    assert printed["classifier"]["antimicrobial"]["trained_on"] == [5, 6]
     with (tmp_path / "peptide_scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 26
     assert [row["nearest_training_identity"] for row in rows[-2:]] == ["1", "1"]
     assert 0 < float(rows[0]["probability_antimicrobial"]) < 1
+
+
+def test_brackets_are_scored_beside(files, tmp_path, capsys):
+    words = ["--reference", str(files / "table.csv"), "--label", "antimicrobial", "--brackets"]
+    assert evaluate(files, *words, "--out", str(tmp_path), "--json") == 0
+    lines = {line["key"]: line for line in json.loads(capsys.readouterr().out)["scores"]}
+    beside = lines["dipeptide_divergence"]["beside"]
+    assert list(beside) == ["real", "shuffled", "random"]
+    assert lines["dipeptide_divergence"]["here"] < beside["shuffled"]
+    assert beside["real"] < beside["shuffled"]
 
 
 def test_the_screen_has_the_judges_area_beside_its_answer(files, tmp_path, capsys):
@@ -127,6 +138,7 @@ def test_confidences_come_from_a_file_of_structures(files, tmp_path, capsys):
     ("words", "message"),
     [
         (("--label", "antimicrobial"), "--label: needs --reference"),
+        (("--brackets",), "--brackets: needs --reference with at least 40"),
         (("--reference", "TABLE", "--label", "sweet"), "has no label 'sweet'; its labels are:"),
     ],
 )

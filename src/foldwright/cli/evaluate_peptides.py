@@ -1,18 +1,20 @@
 """The part of `foldwright evaluate` that scores files of peptides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 
 from foldwright.cli.exit_codes import DONE, SOME_FAILED
 from foldwright.cli.output import emit
 from foldwright.cli.progress import terminal_progress
 from foldwright.data.peptide_structures import PeptideStructures
 from foldwright.data.peptide_table import PeptideTable
+from foldwright.evaluation.peptides.brackets import draw_by_composition, shuffle_residues
 from foldwright.evaluation.peptides.drawing import draw_peptides
 from foldwright.evaluation.peptides.evaluation import (
     PeptideJudges,
@@ -35,6 +37,7 @@ from foldwright.models.peptide.classifier import ActivityClassifier, load_classi
 from foldwright.models.peptide.inputs import MASK_TOKEN
 from foldwright.models.peptide.weights import bundled_path, load_encoder_weights
 from foldwright.runtime.errors import InputError, Problem
+from foldwright.runtime.seeds import make_generator
 
 _UNSEEN_SPLITS = ("test_iid", "test")
 _TRAINING_SPLIT = "train"
@@ -52,6 +55,7 @@ class PeptideOptions:
         language_model: Weights of a masked language model for the pseudo-perplexity, bundled, or
             none.
         structures: File of predicted structures (.npz) by sequence, for the mean pLDDT.
+        brackets: Also score the unseen peptides shuffled, and random ones of their composition.
         picture: Also draw lengths, composition and charge into this PNG or SVG file.
     """
 
@@ -60,6 +64,7 @@ class PeptideOptions:
     classifier: str = "bundled"
     language_model: str = "none"
     structures: Path | None = None
+    brackets: Annotated[bool, Parameter(negative="")] = False
     picture: Path | None = None
 
 
@@ -71,12 +76,12 @@ def evaluate_peptide_file(path: Path, out: Path, options: PeptideOptions, as_jso
     classifier = None if options.classifier == "none" else load_classifier(options.classifier)
     judges = _judges(options, classifier, sequences)
     scores = evaluate_peptides(sequences, reference, judges, progress=terminal_progress)
-    real = _score_real(reference, judges)
-    summary = summary_of(content, scores, real) | {"classifier": _quality(classifier)}
+    others = _score_others(reference, judges, brackets=options.brackets)
+    summary = summary_of(content, scores, others) | {"classifier": _quality(classifier)}
     write_peptide_tables(content, scores, summary, out)
     if options.picture is not None:
         draw_peptides(describe(sequences), reference.real, options.picture)
-    shown = summary if as_json else _for_people(content, scores, real, classifier, out)
+    shown = summary if as_json else _for_people(content, scores, others, classifier, out)
     emit(shown, as_json)
     return SOME_FAILED if content.rejects else DONE
 
@@ -148,25 +153,53 @@ def _confidences(options: PeptideOptions, sequences: Sequence[str]) -> dict[str,
     return values
 
 
-def _score_real(reference: PeptideReference, judges: PeptideJudges) -> PeptideSetScores | None:
-    """Scores of one half of the real peptides against the other: what a perfect set would get."""
+def _score_others(
+    reference: PeptideReference, judges: PeptideJudges, *, brackets: bool
+) -> dict[str, PeptideSetScores]:
+    """Scores of real peptides, half against half, and perhaps of what a set should be better than.
+
+    Raises:
+        InputError: brackets without unseen real peptides.
+    """
     if reference.real is None:
-        return None
+        if brackets:
+            message = "needs --reference with at least 40 peptides that were not trained on"
+            raise InputError(Problem("--brackets", message))
+        return {}
+    real = reference.real.sequences
     half = reference.real.halves()[0].sequences
     asked = PeptideJudges(judges.activity, judges.thresholds, judges.pseudo_perplexity)
-    return evaluate_peptides(half, reference, asked, is_half=True, progress=terminal_progress)
+    score = partial(
+        evaluate_peptides, reference=reference, judges=asked, progress=terminal_progress
+    )
+    others = {"real": score(half, is_half=True)}
+    if brackets:
+        others["shuffled"] = score(shuffle_residues(real, make_generator(0, "shuffled")))
+        drawn = draw_by_composition(real, len(real), make_generator(0, "random"))
+        others["random"] = score(drawn)
+    return others
 
 
 def _quality(classifier: ActivityClassifier | None) -> dict[str, Any] | None:
     if classifier is None:
         return None
-    return {one.label: one.model_dump(exclude={"label"}) for one in classifier.quality}
+    return {
+        one.label: {
+            "auc": one.auc,
+            "threshold": one.threshold,
+            "recall": one.recall,
+            "false_positives": one.false_positives,
+            "tested_on": [one.positives, one.negatives],
+            "trained_on": [one.train_positives, one.train_negatives],
+        }
+        for one in classifier.quality
+    }
 
 
 def _for_people(
     content: PeptideFileContent,
     scores: PeptideSetScores,
-    real: PeptideSetScores | None,
+    others: Mapping[str, PeptideSetScores],
     classifier: ActivityClassifier | None,
     out: Path,
 ) -> dict[str, Any]:
@@ -178,21 +211,18 @@ def _for_people(
     }
     if content.exact_length is not None:
         shown["of_the_length_asked_for"] = f"{100 * content.exact_length:.1f} %"
-    shown["scores"] = list(_rows(score_lines(scores, real), areas, real is not None))
+    shown["scores"] = list(_rows(score_lines(scores, others), areas))
     shown["rejects"] = [
         {"place": problem.place, "reason": problem.message} for problem in content.rejects
     ]
     return shown | {"table": out / PEPTIDE_SCORES_NAME, "summary": out / PEPTIDE_SUMMARY_NAME}
 
 
-def _rows(
-    lines: Sequence[ScoreLine], areas: dict[str, float | None], with_real: bool
-) -> Iterator[dict[str, str]]:
+def _rows(lines: Sequence[ScoreLine], areas: dict[str, float | None]) -> Iterator[dict[str, str]]:
     """Rows of the screen's table; a predicted activity has the judge's own AUC beside it."""
     for line in lines:
         row = {"score": line.label, "here": _number(line.here, line.unit)}
-        if with_real:
-            row["real_half_against_half"] = _number(line.real, line.unit)
+        row |= {name: _number(value, line.unit) for name, value in line.beside.items()}
         label = line.key.removeprefix("active_")
         if areas:
             area = areas.get(label) if label != line.key else None

@@ -23,31 +23,32 @@ class ScoreLine:
 
     Attributes:
         key: name in the record; `label` is for people.
-        here: value of the set.
-        real: value of one half of the real peptides against the other.
+        here: value of the set; `beside` that of other sets by name.
         unit: `%` for shares, which are kept as numbers from 0 to 1.
     """
 
     key: str
     label: str
     here: float | None
-    real: float | None = None
+    beside: dict[str, float | None]
     unit: str = ""
 
 
-def score_lines(scores: PeptideSetScores, real: PeptideSetScores | None) -> list[ScoreLine]:
+def score_lines(
+    scores: PeptideSetScores, others: Mapping[str, PeptideSetScores]
+) -> list[ScoreLine]:
     """Return the scores in the order in which people read them; what is missing is left out."""
-    other = {} if real is None else dict(_values(real))
+    known = {name: dict(_values(other)) for name, other in others.items()}
     lines = []
     for key, (label, value, unit) in _values(scores):
-        beside = other[key][1] if key in other else None
-        if value is not None or beside is not None:
+        beside = {name: found[key][1] if key in found else None for name, found in known.items()}
+        if value is not None or any(one is not None for one in beside.values()):
             lines.append(ScoreLine(key, label, value, beside, unit))
     return lines
 
 
 def summary_of(
-    content: PeptideFileContent, scores: PeptideSetScores, real: PeptideSetScores | None
+    content: PeptideFileContent, scores: PeptideSetScores, others: Mapping[str, PeptideSetScores]
 ) -> dict[str, Any]:
     """Return what `peptide_summary.json` holds."""
     return {
@@ -55,7 +56,7 @@ def summary_of(
         "rejected": len(content.rejects),
         "valid": content.valid,
         "exact_length": content.exact_length,
-        "scores": [asdict(line) for line in score_lines(scores, real)],
+        "scores": [asdict(line) for line in score_lines(scores, others)],
         "rejects": [
             {"place": problem.place, "reason": problem.message} for problem in content.rejects
         ],
