@@ -117,8 +117,8 @@ def plot(path: Path, lines: dict[str, dict[int, tuple[float, float]]], dense: li
 
     figure, (memory, seconds) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for name, found in lines.items():
-        memory.loglog(found, [value[1] for value in found.values()], marker="o", label=name)
-        seconds.loglog(found, [value[0] for value in found.values()], marker="o", label=name)
+        memory.loglog(list(found), [value[1] for value in found.values()], marker="o", label=name)
+        seconds.loglog(list(found), [value[0] for value in found.values()], marker="o", label=name)
     sizes = [dense_megabytes(length) for length in dense]
     memory.loglog(dense, sizes, "k--", label="dense, computed")
     memory.set(xlabel="residues", ylabel="peak memory, MB")
