@@ -69,7 +69,7 @@ class FactorizedTriangleMultiplication(nn.Module):
         normed = {side: self.layer_norm_in[side](getattr(z, side)) for side in ("left", "right")}
         b, n, r, _ = z.left.shape
         flat = normed[self._outer].flatten(0, 2)
-        p, g = self.linear_p[self._outer], self.linear_g[self._outer]
+        p, g = _linear(self.linear_p, self._outer), _linear(self.linear_g, self._outer)
         half = p.out_features // 2
         a = _channels_first(flat, p, slice(half)) * _channels_first(flat, g, slice(half)).sigmoid()
         product = a.view(half * b, n, r) @ inner.flatten(0, 1).to(a.dtype)
@@ -85,7 +85,7 @@ class FactorizedTriangleMultiplication(nn.Module):
     def _contract(self, factor: Tensor, mask: Tensor) -> Tensor:
         b, n, r, _ = factor.shape
         flat = self.layer_norm_in[self._inner](factor).flatten(0, 2)
-        p, g = self.linear_p[self._inner], self.linear_g[self._inner]
+        p, g = _linear(self.linear_p, self._inner), _linear(self.linear_g, self._inner)
         every = slice(p.out_features)
         gated = _channels_first(flat, p, every) * _channels_first(flat, g, every).sigmoid()
         gated = gated.view(2, -1, n, r) * mask.repeat(gated.shape[0] // 2, 1)[..., None]
@@ -97,6 +97,12 @@ class FactorizedTriangleMultiplication(nn.Module):
         gate = torch.sigmoid(self.linear_gate[side](normed))
         update: Tensor = self.linear_z[side](self.layer_norm_out[side](product)) * gate
         return update
+
+
+def _linear(sides: nn.ModuleDict, side: str) -> nn.Linear:
+    linear = sides[side]
+    assert isinstance(linear, nn.Linear)
+    return linear
 
 
 def _channels_first(flat: Tensor, linear: nn.Linear, rows: slice) -> Tensor:

@@ -23,8 +23,9 @@ class PairTransformLayer(nn.Module):
             c_hidden = config.c_triangle_multiplication
             self.tri_mul_out = TriangleMultiplication(c_z, c_hidden, direction="outgoing")
             self.tri_mul_in = TriangleMultiplication(c_z, c_hidden, direction="incoming")
-        for name, attention in row_attentions(config).items():
-            self.add_module(name, attention)
+        if attentions := row_attentions(config):
+            self.tri_att_start = attentions["tri_att_start"]
+            self.tri_att_end = attentions["tri_att_end"]
         self.row_dropout = AxisDropout(config.pair_dropout, shared_dim=1)
         self.column_dropout = AxisDropout(config.pair_dropout, shared_dim=2)
         self.pair_transition = dense_transition(config)

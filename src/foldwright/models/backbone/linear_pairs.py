@@ -180,6 +180,7 @@ class FactorizedTransformLayer(nn.Module):
     def forward(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> FactorizedPair:
         """Apply the updates in the order of the dense layer."""
         for name, triangle in self.triangles.items():
+            assert isinstance(triangle, FactorizedTriangleMultiplication)
             update = partial(self._triangle, triangle, triangle.contract(z, mask))
             z = _add(self.triangle_mixes[name], z, update, mask)
         for attention in self.attentions.values():
@@ -191,7 +192,9 @@ class FactorizedTransformLayer(nn.Module):
             return mixed
         return _add(self.transition_mix, z, self.transition, mask)
 
-    def _triangle(self, triangle: nn.Module, inner: Tensor, z: FactorizedPair) -> FactorizedPair:
+    def _triangle(
+        self, triangle: FactorizedTriangleMultiplication, inner: Tensor, z: FactorizedPair
+    ) -> FactorizedPair:
         return self._drop(triangle.update(z, inner))
 
     def _drop(self, update: FactorizedPair) -> FactorizedPair:

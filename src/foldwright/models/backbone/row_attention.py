@@ -12,7 +12,8 @@ def row_attentions(config: GenieConfig) -> dict[str, TriangleAttention | AxialAt
     """
     if not config.triangle_attention:
         return {}
-    kind = AxialAttention if config.triangle_attention == "axial" else TriangleAttention
+    axial = config.triangle_attention == "axial"
+    kind: type[AxialAttention | TriangleAttention] = AxialAttention if axial else TriangleAttention
     c_z, c_head, heads = config.c_p, config.c_triangle_attention, config.num_triangle_heads
     return {
         "tri_att_start": kind(c_z, c_head, num_heads=heads, node="starting"),
