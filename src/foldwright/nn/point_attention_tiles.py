@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from foldwright.nn.point_attention_lifted import (
     lifted_keys,
@@ -37,13 +37,6 @@ class _Item(NamedTuple):
     value: Tensor  # h m v
     left: Tensor  # c n r
     right: Tensor  # c r m
-
-
-class _Context(FunctionCtx):
-    """What is kept between the passes."""
-
-    extents: list[Extent]
-    saved_tensors: tuple[Tensor, ...]
 
 
 def attend_by_tiles(terms: PointAttentionTerms) -> Attended:

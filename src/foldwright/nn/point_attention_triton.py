@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from foldwright.nn.point_attention_lifted import split_values
 from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
@@ -20,13 +20,6 @@ _NARROW = 32
 _LEAST_BLOCK = 16
 _MOST_COLUMNS = 64
 _OLDEST_CAPABILITY = (8, 0)
-
-
-class _Context(FunctionCtx):
-    """What is kept between the passes."""
-
-    rank: int
-    saved_tensors: tuple[Tensor, ...]
 
 
 def attend_by_triton(terms: PointAttentionTerms) -> Attended:
