@@ -38,7 +38,7 @@ def peptide_command(
         foldwright peptide --activity antimicrobial --length 12-30 --num 1000 --out peptides/
         foldwright peptide --activity antifungal --not hemolytic --guidance 2 --seed 7 --out safe/
         foldwright peptide --template KXXLLXXKLLXX --num 20 --out fixed/
-        foldwright peptide --analogue-of GIGKFLHSAKKFGKAFVGEIMNS --similarity 0.6 --out close/
+        foldwright peptide --analogue-of GIGKFLHSAKKFGKAFVGEIMNS --similarity 0.8 --out close/
 
     Args:
         out: Folder for peptides.fasta, peptides.csv, peptides.json and run.json.

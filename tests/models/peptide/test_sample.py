@@ -181,7 +181,7 @@ class _KilledError(Exception):
 def test_a_killed_run_goes_on_to_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
 ) -> None:
-    changes = {"num": 30, "length": "5", "activity": ("antimicrobial",), "attempts": 40}
+    changes = {"num": 60, "length": "5-8", "activity": ("antimicrobial",), "attempts": 40}
     calls: list[int] = []
     limit = 1000
 
@@ -204,7 +204,7 @@ def test_a_killed_run_goes_on_to_the_same_files(
     report = _run(MixtureModel(), tmp_path / "cut", **changes)
     assert len(calls) == batches - killed_at  # what was drawn is not drawn again
     assert _tree(tmp_path / "cut") == _tree(tmp_path / "whole")
-    assert len({record.sequence for record in report.records}) == 30
+    assert len({record.sequence for record in report.records}) == 60
 
 
 def test_a_larger_number_adds_and_changes_nothing(tmp_path: Path) -> None:

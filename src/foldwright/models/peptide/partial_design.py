@@ -14,7 +14,7 @@ from foldwright.sequence.residues import RESIDUES, encode_sequence
 ANY = "X"
 """Letter of a template where any residue may stand."""
 
-_DEFAULT_SIMILARITY = 0.5
+_DEFAULT_SIMILARITY = 0.8
 
 Encode = Callable[[Tensor, Tensor], Tensor]
 """`encode(tokens (b, n), mask (b, n)) -> latents (b, n, d)`."""

@@ -83,7 +83,7 @@ class PeptideSettings(Config):
     between: tuple[str, str] | None = Field(None, description="two peptides to go between")
     similarity: float | None = Field(
         None,
-        description="how much is kept of --analogue-of or --between, default 0.5: 1 all, 0 nothing",
+        description="how much is kept of --analogue-of or --between, default 0.8: 1 all, 0 nothing",
     )
     unique: bool = Field(True, description="draw again what the run holds already")
     max_run: int | None = Field(
