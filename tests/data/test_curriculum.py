@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from foldwright.data.curriculum import CurriculumConfig
+from foldwright.data.curriculum import CurriculumConfig, longest_chain
 from foldwright.runtime.config import load_config
 from foldwright.runtime.errors import InputError
 
@@ -17,15 +17,15 @@ def test_length_is_held_grows_and_stays(shape: str, middle: list[int]) -> None:
     plan = CurriculumConfig.model_validate(
         {"start_length": 128, "hold_epochs": 2, "growth_epochs": 8, "shape": shape}
     )
-    assert [plan.longest(epoch, 528) for epoch in (0, 2, 10, 99)] == [128, 128, 528, 528]
-    assert [plan.longest(epoch, 528) for epoch in (4, 6)] == middle
-    lengths = [plan.longest(epoch, 528) for epoch in range(12)]
+    assert [longest_chain(plan, epoch, 528) for epoch in (0, 2, 10, 99)] == [128, 128, 528, 528]
+    assert [longest_chain(plan, epoch, 528) for epoch in (4, 6)] == middle
+    lengths = [longest_chain(plan, epoch, 528) for epoch in range(12)]
     assert lengths == sorted(lengths)
 
 
 def test_never_longer_than_the_run_allows() -> None:
     plan = CurriculumConfig(start_length=300, growth_epochs=5)
-    assert [plan.longest(epoch, 256) for epoch in range(7)] == [256] * 7
+    assert [longest_chain(plan, epoch, 256) for epoch in range(7)] == [256] * 7
 
 
 def test_read_from_yaml(tmp_path: Path) -> None:

@@ -22,12 +22,13 @@ class CurriculumConfig(Config):
         default="linear", description="course of the growth"
     )
 
-    def longest(self, epoch: int, full: int) -> int:
-        """Return the longest chain of an epoch; never more than `full`."""
-        share = min(max((epoch - self.hold_epochs) / self.growth_epochs, 0.0), 1.0)
-        if self.shape == "cosine":
-            share = (1 - math.cos(math.pi * share)) / 2
-        elif self.shape == "quadratic":
-            share = share**2
-        start = min(self.start_length, full)
-        return start + int(share * (full - start) + 0.5)
+
+def longest_chain(plan: CurriculumConfig, epoch: int, full: int) -> int:
+    """Return the longest chain of an epoch; never more than `full`."""
+    share = min(max((epoch - plan.hold_epochs) / plan.growth_epochs, 0.0), 1.0)
+    if plan.shape == "cosine":
+        share = (1 - math.cos(math.pi * share)) / 2
+    elif plan.shape == "quadratic":
+        share = share**2
+    start = min(plan.start_length, full)
+    return start + int(share * (full - start) + 0.5)

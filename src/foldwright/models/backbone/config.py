@@ -128,27 +128,31 @@ class RegulariserConfig(Config):
     """Weights of optional terms against instability; zero leaves a term out."""
 
     residual_balance_weight: float = Field(
-        0.0, ge=0, description="streams: share of a layer's update against its input, around half"
+        default=0.0,
+        ge=0,
+        description="streams: share of a layer's update against its input, around half",
     )
     norm_preservation_weight: float = Field(
-        0.0, ge=0, description="streams: growth or loss of their norm in a layer beyond 20 %"
+        default=0.0,
+        ge=0,
+        description="streams: growth or loss of their norm in a layer beyond 20 %",
     )
     activation_weight: float = Field(
-        0.0, ge=0, description="streams: mean square of a layer's input"
+        default=0.0, ge=0, description="streams: mean square of a layer's input"
     )
     norm_ratio_weight: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         description="length of the prediction against the target's, stricter on longer chains",
     )
     magnitude_weight: float = Field(
-        0.0, ge=0, description="length of the prediction beyond 10 units of the process"
+        default=0.0, ge=0, description="length of the prediction beyond 10 units of the process"
     )
     error_smoothness_weight: float = Field(
-        0.0, ge=0, description="change of the error from residue to residue"
+        default=0.0, ge=0, description="change of the error from residue to residue"
     )
     energy_weight: float = Field(
-        0.0, ge=0, description="squared length of a whole prediction against the target's"
+        default=0.0, ge=0, description="squared length of a whole prediction against the target's"
     )
 
 

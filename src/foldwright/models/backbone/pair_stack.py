@@ -70,7 +70,7 @@ class PairTransformNet(nn.Module):
         """
         if self.num_streams > 1:
             return self._on_streams(z, mask, observed)
-        runner = _Runner(self.checkpoint_pairs, len(self.order), mask)
+        runner = _LayerRunner(self.checkpoint_pairs, len(self.order), mask)
         for index in self.order:
             z = runner.run(self.net[index], z)
         return z
@@ -79,7 +79,7 @@ class PairTransformNet(nn.Module):
         self, z: BackbonePairs, mask: Tensor, observed: list[Tensor] | None
     ) -> BackbonePairs:
         streams = tuple(expand_streams(part, self.num_streams) for part in _tensors(z))
-        runner = _Runner(self.checkpoint_pairs, len(self.order), mask)
+        runner = _LayerRunner(self.checkpoint_pairs, len(self.order), mask)
         for place in range(len(self.order)):
             step = partial(self._step, place, z, observed is not None)
             *streams, terms = runner.run(step, streams)
@@ -110,7 +110,7 @@ class PairTransformNet(nn.Module):
         return (*written, terms)
 
 
-class _Runner:
+class _LayerRunner:
     """Runs the layers of one pass, some of them so that the backward pass recomputes them.
 
     With `auto` the first layer runs as it is and what it keeps is counted; then the free memory

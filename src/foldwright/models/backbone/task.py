@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from foldwright.data.batching import LengthBucketSampler
-from foldwright.data.curriculum import CurriculumConfig
+from foldwright.data.curriculum import CurriculumConfig, longest_chain
 from foldwright.data.store import ChainStore
 from foldwright.geometry.quaternion import quaternion_to_matrix
 from foldwright.models.backbone.config import LossConfig
@@ -144,7 +144,7 @@ class ChainSource:
         """Return the longest chain or crop of an epoch; validation always takes the full length."""
         if self._config.curriculum is None or not self._augment:
             return self._max_length
-        return self._config.curriculum.longest(epoch, self._max_length)
+        return longest_chain(self._config.curriculum, epoch, self._max_length)
 
     def _dealer(self, longest: int) -> "_Dealer":
         """Who is dealt up to a length: chains that are too long join in later epochs."""
