@@ -1,5 +1,5 @@
 # Everything happens in .venv here; nothing but packages is downloaded.
-#   make setup    install          make demo   design four backbones and score them
+#   make setup    install          make demo   design backbones and peptides
 #   make test     all tests        make lint   format, lint, types
 #   make bench    benchmarks       make clean  remove what this file made
 # PYTHON=python3.12 chooses the interpreter; PIP_TORCH_ARGS is passed to pip for torch alone, for an
@@ -44,7 +44,9 @@ demo: $(STAMP)
 	$(BIN)/foldwright design --length 64-96 --num 4 --seed 7 --out demo/
 	$(BIN)/foldwright evaluate demo/
 	$(BIN)/foldwright report demo/
-	@echo "the designs, their scores and the report are in $(CURDIR)/demo"
+	$(BIN)/foldwright peptide --activity antimicrobial --length 12-30 --num 10 --seed 7 --out demo/peptides
+	$(BIN)/foldwright evaluate demo/peptides/peptides.fasta
+	@echo "designs, peptides, their scores and the report are in $(CURDIR)/demo"
 
 # These read data that is not in the repository; run them by hand.
 DATA_BENCHMARKS := benchmarks/geometry_reconstruction.py benchmarks/peptide_quality.py
