@@ -26,7 +26,7 @@ _HOMES = {
     "evaluate_folder": "foldwright.evaluation.folder:evaluate_folder",
     "frames_from_backbone": "foldwright.geometry.backbone_frames:frames_from_backbone",
     "fit": "foldwright.training.loop:fit",
-    "generate_peptides": "foldwright.models.peptide.sample:generate",
+    "generate_peptides": "foldwright.models.peptide.sample:generate_peptides",
     "lddt": "foldwright.geometry.scores:lddt",
     "load_bundled": "foldwright.models.backbone.weights:load_bundled",
     "load_genie": "foldwright.models.backbone.genie_checkpoint:load_genie",

@@ -13,7 +13,7 @@ from foldwright.evaluation.peptides.properties import PROPERTIES, measure_proper
 from foldwright.models.peptide.classifier import ActivityClassifier, load_classifier
 from foldwright.models.peptide.peptide_files import FASTA_FILE, TABLE_FILE, PeptideRecord
 from foldwright.models.peptide.peptide_settings import PeptideSettings
-from foldwright.models.peptide.sample import PeptideReport, generate
+from foldwright.models.peptide.sample import PeptideReport, generate_peptides
 from foldwright.models.peptide.weights import load_peptide_weights
 from foldwright.runtime.device import select_device
 
@@ -52,7 +52,7 @@ def peptide_command(
     judge = None if classifier == "none" else load_classifier(classifier)
     model = load_peptide_weights(weights).to(place)
     asked = (*settings.activity, *settings.excluded)
-    report = generate(
+    report = generate_peptides(
         model,
         settings,
         out,

@@ -17,7 +17,7 @@ from foldwright.models.peptide.peptide_settings import (
     PeptideSettings,
     resolve_peptide_settings,
 )
-from foldwright.models.peptide.sample import PeptideReport, generate
+from foldwright.models.peptide.sample import PeptideReport, generate_peptides
 from foldwright.runtime.errors import InputError
 from foldwright.runtime.seeds import derive_seed
 from foldwright.sequence.fasta import read_fasta
@@ -32,7 +32,7 @@ def _settings(**changes: Any) -> PeptideSettings:
 
 
 def _run(model: Any, out: Path, **changes: Any) -> PeptideReport:
-    return generate(model, _settings(**changes), out, device=CPU)
+    return generate_peptides(model, _settings(**changes), out, device=CPU)
 
 
 def _plan(model: Any, **changes: Any) -> PeptidePlan:
@@ -295,7 +295,7 @@ def test_scores_enter_the_table(tmp_path: Path) -> None:
     def score(sequences: Any) -> Any:
         return [{"charge": one.count("K"), "odd": float("nan")} for one in sequences]
 
-    generate(MixtureModel(), _settings(), tmp_path, device=CPU, score=score)
+    generate_peptides(MixtureModel(), _settings(), tmp_path, device=CPU, score=score)
     rows = list(csv.DictReader((tmp_path / "peptides.csv").open()))
     assert [int(row["charge"]) for row in rows] == [row["sequence"].count("K") for row in rows]
     records = json.loads((tmp_path / "peptides.json").read_text())["peptides"]

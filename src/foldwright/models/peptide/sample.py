@@ -54,7 +54,7 @@ class PeptideReport:
         return total
 
 
-def generate(
+def generate_peptides(
     model: PeptideModel,
     settings: PeptideSettings,
     out: Path,
