@@ -113,6 +113,7 @@ def test_classes_that_are_missing_or_unknown(tmp_path) -> None:
     assert "did you mean antiviral?" in problem
 
 
+@pytest.mark.slow
 def test_the_shared_table(shared_data) -> None:
     table = PeptideTable.read(shared_data / "peptides/peptides.csv.gz")
     assert len(table) == 84347
