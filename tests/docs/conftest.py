@@ -1,5 +1,6 @@
 """A folder in which every name that the pages use stands for something small."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -36,6 +37,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     row = "d1abca_,1abc,p3.cif,A,A:1-43,a.1.1.1\n"
     heading = "name,pdb_id,file,chains,ranges,classification\n"
     (folder / "scope/domains.csv").write_text(heading + row)
+    _write_peptides(folder)
     for name in ("5pti.cif", "4hhb.cif.gz", "design.cif", "designs/one.pdb", "designs/two.cif"):
         (folder / name).parent.mkdir(exist_ok=True)
         write_structure(Structure("made", (chain,)), folder / name)
@@ -75,3 +77,21 @@ def _write_genie_data(folder: Path) -> None:
     text = f"{PUBLISHED}numEpoches 1\nbatchSize 4\n"
     for path in (folder / "configuration", folder / "runs/mine/configuration"):
         path.write_text(text)
+
+
+def _write_peptides(folder: Path) -> None:
+    """New peptides, a table of real ones, and a predicted structure."""
+    (folder / "peptides").mkdir()
+    for name in ("new.fasta", "peptides/peptides.fasta"):
+        (folder / name).write_text(">one length=8\nKLAKLAKK\n>two\nGIGKFLHSAKKFGK\n")
+    (folder / "new.csv").write_text("name,sequence\none,KLAKLAKK\n")
+    table = b"sequence,split,antimicrobial\nKLAKLAKR,train,1\nGIGKFLHS,test_iid,1\n"
+    (folder / "table.csv.gz").write_bytes(gzip.compress(table))
+    np.savez(
+        folder / "structures.npz",
+        sequence=np.array(["KLAKLAKK"]),
+        offset=np.array([0, 8]),
+        coords_centiangstrom=np.zeros((8, 14, 3), dtype=np.int16),
+        atom_mask=np.ones((8, 14), dtype=bool),
+        plddt_ca=np.full(8, 80, dtype=np.float32),
+    )
