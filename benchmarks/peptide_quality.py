@@ -262,7 +262,7 @@ def _verdict(row: Row, value: float | None) -> str:
 def main() -> None:
     """Read the command line and print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--table", type=Path, help="peptides with labels and splits")
+    parser.add_argument("--table", type=Path, required=True, help="peptides with labels and splits")
     parser.add_argument("--generated", type=Path, help="FASTA file to score")
     parser.add_argument("--label", default="antimicrobial", help="what was asked for")
     parser.add_argument("--guided", action="store_true", help="apply the goals of guidance")

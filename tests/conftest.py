@@ -6,8 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from foldwright.runtime import allocator
+
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    # Read when triton is first imported, by whatever test that is.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture(autouse=True)
+def _malloc_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process must not change how it holds memory: others measure it."""
+    monkeypatch.setattr(allocator, "_find_mallopt", lambda: None)
 
 
 def _locate(environment_variable: str, folder: str) -> Path | None:

@@ -86,6 +86,7 @@ def _write_peptides(folder: Path) -> None:
         (folder / name).write_text(">one length=8\nKLAKLAKK\n>two\nGIGKFLHSAKKFGK\n")
     (folder / "new.csv").write_text("name,sequence\none,KLAKLAKK\n")
     table = b"sequence,split,antimicrobial\nKLAKLAKR,train,1\nGIGKFLHS,test_iid,1\n"
+    (folder / "table.csv").write_bytes(table)
     (folder / "table.csv.gz").write_bytes(gzip.compress(table))
     np.savez(
         folder / "structures.npz",

@@ -13,6 +13,7 @@ _FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE |
 _INDENTED = re.compile(r"(?:^    (?:foldwright|python|torchrun|make|pip) .*\n)+", re.MULTILINE)
 _CODE_SPAN = re.compile(r"`([^`\n]+)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+_QUOTED = re.compile(r"\"[^\"\n]*\"")
 _PROGRAMS = ("foldwright", "python", "torchrun", "make", "pip")
 
 
@@ -88,7 +89,7 @@ def code_spans() -> Iterator[CodeSpan]:
 
 def options(text: str) -> list[str]:
     """Words that look like `--option`."""
-    return _OPTION.findall(text)
+    return _OPTION.findall(_QUOTED.sub(" ", text))
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ docs/genie.md has the measurement.
 
 import ctypes
 import os
+from collections.abc import Callable
 
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 """Environment variable that torch reads when it is imported."""
@@ -34,9 +35,16 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library took the settings; False where it is not glibc.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # musl, macOS; Windows has no CDLL(None)
+    mallopt = _find_mallopt()
+    if mallopt is None:
         return False
     taken = [mallopt(_M_MMAP_MAX, 0), mallopt(_M_TRIM_THRESHOLD, -1)]
     return taken == [1, 1]
+
+
+def _find_mallopt() -> Callable[[int, int], int] | None:
+    try:
+        found: Callable[[int, int], int] = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # musl, macOS; Windows has no CDLL(None)
+        return None
+    return found

@@ -19,7 +19,13 @@ from foldwright.models.backbone.linear_pairs import (
     SparseTransformLayer,
 )
 from foldwright.models.backbone.network import GenieDenoiser
-from foldwright.nn import factor_attention, neighbours, point_attention_choice, residue_chunks
+from foldwright.nn import (
+    factor_attention,
+    neighbours,
+    point_attention_choice,
+    point_attention_tiles,
+    residue_chunks,
+)
 from foldwright.nn.pair import FactorizedPair
 from foldwright.nn.pair_point_attention import PairPointAttention
 from tests.models.backbone.small_models import SIZES, walks
@@ -176,6 +182,7 @@ def test_no_tensor_of_all_pairs_in_attention_on_factors(
     monkeypatch.setattr(neighbours, "_CHUNK_ELEMENTS", 2**12)
     monkeypatch.setattr(residue_chunks, "_VECTORS_PER_CHUNK", 2**8)
     monkeypatch.setattr(point_attention_choice, "_crossover", lambda _: 0)
+    monkeypatch.setattr(point_attention_tiles, "_ROWS", 32)
     elements, operation = largest_in_a_step("factorized", n, triangle_attention=attention)
     assert elements < n * n, operation
 
