@@ -58,12 +58,16 @@ def test_mypy():
     run_tool("-m", "mypy")
 
 
+# Its functions are triton's from their definition on; its one user imports it when it is asked for.
+WRITTEN_IN_TRITON = ("foldwright.nn.point_attention_kernels",)
+
+
 def test_every_module_imports_without_the_optional_packages():
     extras = SETTINGS["project"]["optional-dependencies"].values()
     packages = [re.split(r"[\[<>=~! ]", line)[0] for extra in extras for line in extra]
     absent = [MODULE_OF.get(name, name) for name in packages]
     assert {"tensorboard", "tmtools", "xdist"} <= set(absent)
-    names = [m.name for m in read_modules(ROOT / "src")]
+    names = [m.name for m in read_modules(ROOT / "src") if m.name not in WRITTEN_IN_TRITON]
     run_tool("-c", IMPORT_ALL, json.dumps([names, absent]))
 
 
