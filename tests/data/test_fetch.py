@@ -279,12 +279,14 @@ def has_bytes(path: Path) -> bool:
 
 
 CHILD = """
-import sys
+import signal, sys
 from pathlib import Path
 from foldwright.data.download import DownloadPolicy
 from foldwright.data.fetch import fetch_structures
 from foldwright.data.fetch_ids import FetchTarget
 
+# A shell that runs the tests in the background makes its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 url, out, *names = sys.argv[1:]
 targets = [FetchTarget(n, f"{url}/{n}.cif.gz", f"{n}.cif.gz") for n in names]
 try:
