@@ -1,6 +1,7 @@
 """Fixtures that find the shared reference material, and shared tolerances."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from foldwright.runtime import allocator
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
+# Tests neither read nor write what `foldwright doctor --tune` measured for the person here.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="foldwright-tests-")
 if not torch.cuda.is_available():
     # Read when triton is first imported, by whatever test that is.
     os.environ.setdefault("TRITON_INTERPRET", "1")

@@ -15,8 +15,9 @@ from typing import Any
 import yaml
 
 from foldwright.data.store import ChainStore
-from foldwright.models.backbone.weights import BUNDLED, load_weights, read_card, save_weights
+from foldwright.models.backbone.weights import BUNDLED, BackboneCard, load_weights, save_weights
 from foldwright.runtime.files import write_atomic
+from foldwright.runtime.weight_files import read_card
 
 PACKAGE = Path(__file__).parents[2] / "src/foldwright/models/backbone/bundled"
 
@@ -32,7 +33,7 @@ def main() -> None:
     names = _training_chains(settings)
     starts = (arguments.run / "starts.jsonl").read_text().splitlines()
     provenance: dict[str, Any] = {
-        **read_card(weights).provenance,
+        **read_card(BackboneCard, weights).provenance,
         "licence": "Apache-2.0",
         "training_chains": f"{BUNDLED}.chains.txt ({len(names)} Protein Data Bank chains)",
         "starts": [_start(json.loads(line)) for line in starts],

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from foldwright.models.peptide.classifier import (
     BUNDLED_CLASSIFIER,
+    ClassifierCard,
     load_classifier,
-    read_classifier_card,
     save_classifier,
 )
+from foldwright.runtime.weight_files import read_card
 
 PACKAGE = Path(__file__).parents[2] / "src/foldwright/models/peptide/bundled"
 
@@ -26,7 +27,7 @@ def main() -> None:
     run = parser.parse_args().run
     weights = run / "classifier.safetensors"
     provenance = {
-        **read_classifier_card(weights).provenance,
+        **read_card(ClassifierCard, weights).provenance,
         "licence": "Apache-2.0",
         "rights": "The weights hold no sequence. The table they were trained on gathers public "
         "databases, some of which do not allow redistribution, and is not part of this project.",

@@ -15,10 +15,11 @@ from typing import Any
 
 from foldwright.models.peptide.weights import (
     BUNDLED,
+    PeptideCard,
     load_peptide_weights,
-    read_weights,
     save_peptide_weights,
 )
+from foldwright.runtime.weight_files import read_card
 
 PACKAGE = Path(__file__).parents[2] / "src/foldwright/models/peptide/bundled"
 
@@ -32,8 +33,8 @@ def main() -> None:
     parser.add_argument("--scores", type=Path)
     arguments = parser.parse_args()
     weights = arguments.run / "last.safetensors"
-    encoder_card, _ = read_weights(arguments.encoder_run / "last.safetensors")
-    card, _ = read_weights(weights)
+    encoder_card = read_card(PeptideCard, arguments.encoder_run / "last.safetensors")
+    card = read_card(PeptideCard, weights)
     provenance: dict[str, Any] = {
         **_story(card.provenance),
         "commit": arguments.commit,

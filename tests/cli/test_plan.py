@@ -24,6 +24,7 @@ def test_predicts_a_training_and_a_denoising_step(tmp_path: Path, capsys) -> Non
         assert [step["what"] for step in plan["steps"]] == ["training step", "denoising step"]
         assert plan["steps"][0]["recomputed_pair_layers"] == "0 of 2"
         assert plan["steps"][0]["fits"] is True
+        assert all(step["cpu_seconds"] > 0 for step in plan["steps"])
         assert plan["probed_lengths"] == [40]
         peaks.append([step["peak_mb"] for step in plan["steps"]])
     assert peaks[0][0] > peaks[0][1] > 0

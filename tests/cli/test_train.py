@@ -8,7 +8,8 @@ import torch
 import yaml
 
 from foldwright.cli.main import main
-from foldwright.models.backbone.weights import load_weights, read_card
+from foldwright.models.backbone.weights import BackboneCard, load_weights
+from foldwright.runtime.weight_files import read_card
 from foldwright.training.checkpoint import read_checkpoint
 from tests.models.backbone.chain_stores import make_store
 
@@ -66,7 +67,7 @@ def test_weights_are_the_means_and_the_card_tells_their_story(run: Path) -> None
     found = load_weights(run / "last.safetensors").state_dict()
     assert found.keys() == means.keys()
     assert all(torch.equal(found[name], means[name]) for name in means)
-    card = read_card(run / "last.safetensors")
+    card = read_card(BackboneCard, run / "last.safetensors")
     assert card.genie.model_dump().items() >= TINY.items()
     assert card.provenance["step"] == 6
     assert card.provenance["experiment"]["training"]["max_steps"] == 6

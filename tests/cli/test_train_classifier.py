@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from foldwright.cli.main import main
-from foldwright.models.peptide.classifier import load_classifier, read_classifier_card
+from foldwright.models.peptide.classifier import ClassifierCard, load_classifier
+from foldwright.runtime.weight_files import read_card
 from tests.evaluation.peptides.sample_peptides import draw
 
 
@@ -54,7 +55,7 @@ def run(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_learns_and_its_card_says_how_well(run: Path) -> None:
-    card = read_classifier_card(run / "classifier.safetensors")
+    card = read_card(ClassifierCard, run / "classifier.safetensors")
     (quality,) = card.quality
     assert quality.label == "active"
     assert quality.auc > 0.99
@@ -63,7 +64,7 @@ def test_it_learns_and_its_card_says_how_well(run: Path) -> None:
     assert (quality.positives, quality.negatives) == (15, 15)
     assert quality.train_positives + quality.train_negatives == 120
     assert card.unlearned == {"rare": "0 peptides with a 1 and 0 with a 0 to learn from"}
-    assert card.provenance["store"]["splits"] == {"train": 120, "val": 50, "test": 30}
+    assert card.provenance["peptides"] == {"train": 120, "val": 50, "test": 30}
     chances = load_classifier(run / "classifier.safetensors").predict(["KLKKLLKKLKL", "DSSDSDSDDS"])
     assert chances["active"][0] > 0.8 > 0.2 > chances["active"][1]
 

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from foldwright.cli.main import main
-from foldwright.models.peptide.weights import load_peptide_weights, read_weights
+from foldwright.models.peptide.weights import PeptideCard, load_peptide_weights
+from foldwright.runtime.weight_files import read_weights
 from foldwright.sequence.residues import RESIDUES
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -76,7 +77,7 @@ def test_a_run_leaves_weights_their_story_and_its_course(run: Path) -> None:
     assert model.labels == ("antimicrobial", "antifungal", "antiviral", "toxic")
     assert model.length_counts[-1].sum() > 30
     assert model.latent_std.min() > 0
-    card, _ = read_weights(run / "last.safetensors")
+    card, _ = read_weights(PeptideCard, run / "last.safetensors")
     assert card.provenance["step"] == 6
     assert "table.csv, SHA-256" in card.provenance["data"]
     assert card.provenance["experiment"]["training"]["optimiser"]["weight_decay"] == 1e-5

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from foldwright.runtime.errors import InputError
-from foldwright.runtime.run_record import begin_run, read_record, weights_digest
+from foldwright.runtime.run_record import begin_run, finite_scores, read_record, weights_digest
 
 KIND = "test-run-1"
 
@@ -62,3 +62,10 @@ def test_a_digest_sees_names_shapes_types_and_values() -> None:
     }
     assert len(digests) == 5
     assert weights_digest(weights) == weights_digest(dict(reversed(weights.items())))
+
+
+def test_scores_that_are_no_numbers_are_missing() -> None:
+    scores = {"bond": 3.8, "count": 2, "name": "x", "none": float("nan"), "far": float("inf")}
+    found = finite_scores(scores)
+    assert found == scores | {"none": None, "far": None}
+    json.dumps(found, allow_nan=False)

@@ -11,13 +11,10 @@ from foldwright.models.backbone.config import DiffusionConfig, GenieConfig, Loss
 from foldwright.models.backbone.model import BackboneModel
 from foldwright.models.backbone.task import BackboneTask, ChainBatchConfig
 from foldwright.models.backbone.weights import load_weights
-from foldwright.runtime.config import Config, dump_config, load_config
+from foldwright.runtime.config import Config, load_config
 from foldwright.runtime.errors import InputError, Problem
-from foldwright.runtime.files import write_atomic
 from foldwright.runtime.seeds import derive_seed
 from foldwright.training.config import FitConfig
-
-_NAME = "config.yaml"
 
 
 class BackboneExperiment(Config):
@@ -61,25 +58,6 @@ def build_task(experiment: BackboneExperiment) -> BackboneTask:
             raise InputError(_other_network(experiment, begin.genie))
         model.load_state_dict(begin.state_dict())
     return BackboneTask(model, store, experiment.chains, experiment.loss, seed=seed)
-
-
-def keep_run_config(run: Path, experiment: BackboneExperiment, *, replace: bool) -> None:
-    """Write the settings into the folder of a run, where there are none or with `replace`."""
-    if replace or not (run / _NAME).exists():
-        write_atomic(run / _NAME, dump_config(experiment))
-
-
-def load_run_config(run: Path) -> BackboneExperiment:
-    """Read the settings of a run from its folder.
-
-    Raises:
-        InputError: the folder holds no training run.
-    """
-    if not (run / _NAME).is_file():
-        raise InputError(
-            Problem(str(run), f"holds no {_NAME}: not a run of `foldwright train backbone`")
-        )
-    return load_config(BackboneExperiment, run / _NAME)
 
 
 def _other_network(experiment: BackboneExperiment, found: GenieConfig) -> list[Problem]:

@@ -35,7 +35,7 @@ from foldwright.evaluation.peptides.records import (
 from foldwright.evaluation.peptides.sets import describe
 from foldwright.models.peptide.classifier import ActivityClassifier, load_classifier
 from foldwright.models.peptide.inputs import MASK_TOKEN
-from foldwright.models.peptide.weights import bundled_path, load_encoder_weights
+from foldwright.models.peptide.weights import load_encoder_weights
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.seeds import make_generator
 
@@ -121,9 +121,7 @@ def _judges(
 ) -> PeptideJudges:
     measure = None
     if options.language_model != "none":
-        name = options.language_model
-        path = bundled_path() if name == "bundled" else Path(name)
-        encoder, _ = load_encoder_weights(path)
+        encoder, _ = load_encoder_weights(options.language_model)
         measure = partial(
             pseudo_perplexities,
             predict=encoder.predict,

@@ -16,13 +16,11 @@ from foldwright.models.peptide.model import PeptideModel
 from foldwright.models.peptide.stages import Stage, fill_from_stage
 from foldwright.models.peptide.task import PeptideTask, set_latent_statistics
 from foldwright.models.peptide.weights import load_encoder_weights, load_peptide_weights
-from foldwright.runtime.config import Config, dump_config, load_config
+from foldwright.runtime.config import Config
 from foldwright.runtime.errors import InputError, Problem
-from foldwright.runtime.files import write_atomic
 from foldwright.runtime.seeds import derive_seed
 from foldwright.training.config import FitConfig
 
-_NAME = "config.yaml"
 _STAGE: Stage = 1
 
 
@@ -152,22 +150,3 @@ def _require_same_encoder(wanted: EncoderConfig, found: EncoderConfig, path: str
     ]
     if problems:
         raise InputError(problems)
-
-
-def keep_peptide_config(run: Path, experiment: PeptideExperiment, *, replace: bool) -> None:
-    """Write the settings into the folder of a run, where there are none or with `replace`."""
-    if replace or not (run / _NAME).exists():
-        write_atomic(run / _NAME, dump_config(experiment))
-
-
-def load_peptide_config(run: Path) -> PeptideExperiment:
-    """Read the settings of a run from its folder.
-
-    Raises:
-        InputError: the folder holds no training run.
-    """
-    if not (run / _NAME).is_file():
-        raise InputError(
-            Problem(str(run), f"holds no {_NAME}: not a run of `foldwright train peptide`")
-        )
-    return load_config(PeptideExperiment, run / _NAME)

@@ -1,15 +1,16 @@
 """`foldwright train backbone` and `foldwright train export`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from foldwright.cli.backbone_experiment import BackboneExperiment, build_task, keep_run_config
+from foldwright.cli.backbone_experiment import BackboneExperiment, build_task
 from foldwright.cli.exit_codes import DONE, STOPPED
 from foldwright.cli.export_weights import export_weights
 from foldwright.cli.output import emit
 from foldwright.cli.progress import terminal_progress
+from foldwright.cli.run_folder import Which, keep_config, training_record, written_kinds
 from foldwright.runtime.config import load_config
 from foldwright.runtime.partials import remove_partials
 from foldwright.training.loop import fit
@@ -41,25 +42,20 @@ def backbone_command(
     experiment = load_config(BackboneExperiment, config, overrides)
     task = build_task(experiment)
     remove_partials(out)
-    keep_run_config(out, experiment, replace=False)
+    keep_config(out, experiment, replace=False)
     result = fit(
         task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
     )
     code = STOPPED if result.status == "interrupted" else DONE
     if not result.is_first:
         return code
-    keep_run_config(out, experiment, replace=True)
-    kinds: tuple[Literal["last", "best"], ...] = ("last", "best") if result.best else ("last",)
-    weights = [export_weights(out, kind, out / f"{kind}.safetensors") for kind in kinds]
-    record = {
-        "status": result.status,
-        "step": result.step,
-        "epoch": result.epoch,
-        "best_validation_loss": result.best.loss if result.best else None,
-        "best_step": result.best.step if result.best else None,
+    keep_config(out, experiment, replace=True)
+    record = training_record(result) | {
         "chains": task.num_chains["train"],
-        "checkpoint": result.checkpoint,
-        "weights": weights,
+        "weights": [
+            export_weights(out, which, out / f"{which}.safetensors")
+            for which in written_kinds(result)
+        ],
     }
     emit(record, as_json, title="training")
     return code
@@ -69,7 +65,7 @@ def export_command(
     run: Path,
     *,
     out: Path,
-    which: Literal["best", "last"] = "best",
+    which: Which = "best",
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Write the weights of a run as a file that `design` reads, while it trains or after.

@@ -1,9 +1,8 @@
 """`foldwright train classifier`: the judge of activities, trained and measured."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,6 +12,14 @@ from pydantic import Field
 from foldwright.cli.exit_codes import DONE, STOPPED
 from foldwright.cli.output import emit
 from foldwright.cli.progress import terminal_progress
+from foldwright.cli.run_folder import (
+    finished_weights,
+    keep_config,
+    read_run_checkpoint,
+    run_provenance,
+    training_record,
+    written_kinds,
+)
 from foldwright.data.peptide_store import PeptideStore
 from foldwright.evaluation.peptides.ranking import measure_judge
 from foldwright.models.peptide.classifier import (
@@ -26,15 +33,13 @@ from foldwright.models.peptide.classifier_task import (
     ClassifierTask,
     learnable_labels,
 )
-from foldwright.runtime.config import Config, dump_config, load_config
-from foldwright.runtime.files import write_atomic
+from foldwright.runtime.config import Config, load_config
+from foldwright.runtime.partials import remove_partials
 from foldwright.runtime.seeds import derive_seed
-from foldwright.training.archive import CheckpointArchive
 from foldwright.training.config import FitConfig
 from foldwright.training.loop import FitResult, fit
 
 WEIGHTS_NAME = "classifier.safetensors"
-_CONFIG_NAME = "config.yaml"
 
 
 class ClassifierExperiment(Config):
@@ -75,19 +80,15 @@ def classifier_command(
     experiment = load_config(ClassifierExperiment, config, overrides)
     store = PeptideStore.open(experiment.store)
     model, task = _build(experiment, store)
-    if not (out / _CONFIG_NAME).exists():
-        write_atomic(out / _CONFIG_NAME, dump_config(experiment))
+    remove_partials(out)
+    keep_config(out, experiment, replace=False)
     result = fit(
         task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
     )
     if not result.is_first:
         return DONE
-    record: dict[str, Any] = {
-        "status": result.status,
-        "step": result.step,
-        "peptides": task.num_peptides["train"],
-        "checkpoint": result.checkpoint,
-    }
+    keep_config(out, experiment, replace=True)
+    record = training_record(result) | {"peptides": task.num_peptides["train"]}
     if result.status == "finished":
         record["weights"] = _export(model, task, store, experiment, result, out)
         record["labels"] = [quality.model_dump() for quality in model.quality]
@@ -118,23 +119,14 @@ def _export(
     out: Path,
 ) -> Path:
     """Take the mean weights of the best checkpoint, measure them, and write them."""
-    archive = CheckpointArchive(out)
-    checkpoint = archive.read(archive.best() or result.checkpoint)
-    model.load_state_dict(dict(checkpoint.tensors.get("ema", checkpoint.tensors["model"])))
+    checkpoint = read_run_checkpoint(out, written_kinds(result)[-1])
+    model.load_state_dict(finished_weights(checkpoint))
     model.cpu().eval()
     model.quality = _measure(model, task, store)
-    starts = (out / "starts.jsonl").read_text(encoding="utf-8").splitlines()
-    provenance = {
-        "step": checkpoint.state["step"],
-        "peptides": task.num_peptides,
-        "store": {"source": store.info.source, "splits": store.info.splits},
+    provenance = run_provenance(out, experiment, checkpoint) | {
+        "data": store.info.source,
+        "peptides": store.info.splits,
         "store_files": {name: facts.sha256 for name, facts in sorted(store.info.files.items())},
-        "experiment": experiment.model_dump(mode="json", exclude={"store"}),
-        "best_validation": asdict(result.best) if result.best else None,
-        "starts": [
-            {key: value for key, value in json.loads(line).items() if key != "config"}
-            for line in starts
-        ],
     }
     save_classifier(model, out / WEIGHTS_NAME, provenance=provenance)
     return out / WEIGHTS_NAME

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -13,12 +13,13 @@ from foldwright.cli.peptide_experiment import (
     PeptideExperiment,
     build_diffusion_task,
     build_encoder_task,
-    keep_peptide_config,
 )
 from foldwright.cli.progress import terminal_progress
+from foldwright.cli.run_folder import Which, keep_config, training_record, written_kinds
 from foldwright.runtime.config import load_config
 from foldwright.runtime.files import write_atomic
-from foldwright.training.loop import FitResult, fit
+from foldwright.runtime.partials import remove_partials
+from foldwright.training.loop import fit
 
 METRICS_NAME = "training_metrics.json"
 
@@ -53,16 +54,24 @@ def peptide_train_command(
     experiment = load_config(PeptideExperiment, config, overrides)
     is_encoder = experiment.stage == "encoder"
     task = build_encoder_task(experiment) if is_encoder else build_diffusion_task(experiment)
-    keep_peptide_config(out, experiment, replace=False)
+    remove_partials(out)
+    keep_config(out, experiment, replace=False)
     result = fit(
         task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
     )
     code = STOPPED if result.status == "interrupted" else DONE
     if not result.is_first:
         return code
-    keep_peptide_config(out, experiment, replace=True)
+    keep_config(out, experiment, replace=True)
     write_metrics(out)
-    emit(_record(out, result, task.num_peptides), as_json, title="training")
+    record = training_record(result) | {
+        "peptides": task.num_peptides["train"],
+        "weights": [
+            export_peptide_weights(out, which, out / f"{which}.safetensors")
+            for which in written_kinds(result)
+        ],
+    }
+    emit(record, as_json, title="training")
     return code
 
 
@@ -70,7 +79,7 @@ def export_peptide_command(
     run: Path,
     *,
     out: Path,
-    which: Literal["best", "last"] = "best",
+    which: Which = "best",
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Write the weights of a run as a file that `peptide` reads, while it trains or after.
@@ -98,17 +107,3 @@ def write_metrics(run: Path) -> None:
         for kind in ("train", "validation")
     }
     write_atomic(run / METRICS_NAME, json.dumps(course, indent=1) + "\n")
-
-
-def _record(out: Path, result: FitResult, num_peptides: dict[str, int]) -> dict[str, Any]:
-    kinds: tuple[Literal["last", "best"], ...] = ("last", "best") if result.best else ("last",)
-    return {
-        "status": result.status,
-        "step": result.step,
-        "epoch": result.epoch,
-        "best_validation_loss": result.best.loss if result.best else None,
-        "best_step": result.best.step if result.best else None,
-        "peptides": num_peptides["train"],
-        "checkpoint": result.checkpoint,
-        "weights": [export_peptide_weights(out, k, out / f"{k}.safetensors") for k in kinds],
-    }

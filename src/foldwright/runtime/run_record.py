@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def weights_digest(state: Mapping[str, Shaped[Tensor, "..."]]) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def finite_scores(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores as JSON can hold them: what is not a number is missing."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in scores.items()
+    }
 
 
 def _require_equal(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ from importlib import resources
 
 import torch
 
-from foldwright.models.backbone.weights import BUNDLED, load_bundled, read_card
+from foldwright.models.backbone.weights import BUNDLED, BackboneCard, load_bundled
+from foldwright.runtime.weight_files import read_card
 
 FOLDER = resources.files("foldwright.models.backbone") / "bundled"
 
@@ -19,7 +20,7 @@ def helix(num_residues: int) -> torch.Tensor:
 
 def test_the_card_says_where_the_weights_come_from() -> None:
     with resources.as_file(FOLDER / f"{BUNDLED}.safetensors") as path:
-        provenance = read_card(path).provenance
+        provenance = read_card(BackboneCard, path).provenance
         assert path.stat().st_size <= 20e6
     assert provenance["licence"] == "Apache-2.0"
     assert {entry["shortest"] for entry in provenance["scores"]} == {64, 128}

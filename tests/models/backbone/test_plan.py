@@ -89,12 +89,17 @@ def measured(settings: GenieConfig, length: int) -> int:
 
 @pytest.mark.slow
 @KINDS
-def test_prediction_against_the_memory_of_a_process(kind: str) -> None:
-    """Within 35 % and 30 MB of the resident memory that a fresh process takes for a step."""
+def test_prediction_against_the_memory_of_a_process(kind: str, monkeypatch) -> None:
+    """Within 10 % and 10 MB of the resident memory that a fresh process takes for a step.
+
+    The process gives freed memory back at once: glibc by default keeps up to half more, as it
+    pleases.
+    """
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
     length = {"dense": 128, "factorized": 384, "sparse": 384}[kind]
     wide = {"c_p": 32, "pair_neighbours": 32, "num_ipa_heads": 8}
     settings = config(kind, max_length=length, checkpoint_pairs=False, **wide)
     plan = Planner(settings).training(length, 1, free=PLENTY)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(measured, (settings, length))
-    assert abs(found - plan.peak_bytes) < 0.35 * plan.peak_bytes + 30e6
+    assert abs(found - plan.peak_bytes) < 0.1 * plan.peak_bytes + 10e6

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load, save
 
 from foldwright.models.backbone.model import BackboneModel
-from foldwright.models.backbone.weights import load_weights, read_card, save_weights
+from foldwright.models.backbone.weights import BackboneCard, load_weights, save_weights
 from foldwright.runtime.errors import InputError
 from foldwright.runtime.files import sha256_file
+from foldwright.runtime.weight_files import read_card
 from tests.models.backbone.small_models import small_model, walks
 
 PROVENANCE = {"data": ["1abc"], "steps": 7, "scores": {"bonds": 0.5}, "licence": None}
@@ -65,7 +66,7 @@ def test_same_model_same_bytes_and_text_paths(path: Path, tmp_path: Path) -> Non
 
 
 def test_card_says_what_it_is_and_where_from(path: Path, model: BackboneModel) -> None:
-    card = read_card(path)
+    card = read_card(BackboneCard, path)
     assert (card.format, card.version) == ("foldwright-backbone", 1)
     assert card.sha256 == sha256_file(path)
     assert card.provenance == PROVENANCE

@@ -12,9 +12,10 @@ import pytest
 from foldwright.evaluation.peptides.ranking import roc_auc
 from foldwright.models.peptide.classifier import (
     BUNDLED_CLASSIFIER,
+    ClassifierCard,
     load_classifier,
-    read_classifier_card,
 )
+from foldwright.runtime.weight_files import read_card
 from tests.evaluation.peptides.sample_peptides import MAGAININ
 
 FOLDER = resources.files("foldwright.models.peptide") / "bundled"
@@ -23,7 +24,7 @@ MELITTIN = "GIGAVLKVLTTGLPALISWIKRKRQQ"
 
 def test_the_card_says_what_it_is_worth_and_holds_no_peptide() -> None:
     with resources.as_file(FOLDER / f"{BUNDLED_CLASSIFIER}.safetensors") as path:
-        card = read_classifier_card(path)
+        card = read_card(ClassifierCard, path)
         assert path.stat().st_size <= 3e6
         text = path.with_suffix(".json").read_text()
     found = {one.label: one for one in card.quality}

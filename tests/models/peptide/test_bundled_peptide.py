@@ -7,7 +7,8 @@ import torch
 
 from foldwright.models.peptide.inputs import Condition
 from foldwright.models.peptide.model import PeptideModel
-from foldwright.models.peptide.weights import BUNDLED, load_peptide_weights, read_weights
+from foldwright.models.peptide.weights import BUNDLED, PeptideCard, load_peptide_weights
+from foldwright.runtime.weight_files import read_weights
 from foldwright.sequence.residues import decode_sequence
 from tests.models.peptide.small_peptide_models import batch_of
 
@@ -22,7 +23,7 @@ def model() -> PeptideModel:
 
 def test_the_card_says_where_the_weights_come_from() -> None:
     with resources.as_file(FOLDER / f"{BUNDLED}.safetensors") as path:
-        card, _ = read_weights(path)
+        card, _ = read_weights(PeptideCard, path)
         assert path.stat().st_size <= 16e6
     assert card.provenance["licence"] == "Apache-2.0"
     assert card.provenance["peptides"]["train"] > 60000

@@ -9,15 +9,16 @@ import torch
 from foldwright.models.peptide.classifier import (
     HIDDEN_TOKEN,
     ActivityClassifier,
+    ClassifierCard,
     ClassifierConfig,
     LabelQuality,
     drop_start,
     load_classifier,
     pad_tokens,
-    read_classifier_card,
     save_classifier,
 )
 from foldwright.runtime.errors import InputError
+from foldwright.runtime.weight_files import read_card
 from foldwright.sequence.residues import encode_sequence
 
 LABELS = ("antimicrobial", "hemolytic")
@@ -99,12 +100,12 @@ def test_files_give_the_same_model_back(model, tmp_path: Path):
     assert answer(again, "KLAKLAKKLAK") == answer(model, "KLAKLAKKLAK")
     assert again.quality == model.quality
     assert dict(again.unlearned) == {"antibiofilm": "no zeros"}
-    assert read_classifier_card(path).provenance == {"step": 5}
+    assert read_card(ClassifierCard, path).provenance == {"step": 5}
 
 
 def test_damaged_and_foreign_files_are_refused(model, tmp_path: Path):
     path = tmp_path / "judge.safetensors"
-    with pytest.raises(InputError, match="no such classifier; `bundled` names"):
+    with pytest.raises(InputError, match="no such weight file; `bundled` names"):
         load_classifier(path)
     save_classifier(model, path, provenance={})
     content = bytearray(path.read_bytes())
@@ -116,7 +117,7 @@ def test_damaged_and_foreign_files_are_refused(model, tmp_path: Path):
     values = json.loads(card.read_text())
     for key, value in (("format", "foldwright-backbone"), ("version", 9)):
         card.write_text(json.dumps(values | {key: value}))
-        with pytest.raises(InputError, match="has format and version"):
+        with pytest.raises(InputError, match=r"has the format|has version"):
             load_classifier(path)
     card.write_text("{")
     with pytest.raises(InputError, match="is not JSON"):

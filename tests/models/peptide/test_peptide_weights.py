@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from foldwright.models.peptide.weights import (
+    PeptideCard,
     load_encoder_weights,
     load_peptide_weights,
-    read_weights,
     save_encoder_weights,
     save_peptide_weights,
 )
 from foldwright.runtime.errors import InputError
+from foldwright.runtime.weight_files import read_weights
 from tests.models.peptide.small_peptide_models import LABELS, batch_of, small_config, small_model
 
 
@@ -37,7 +38,7 @@ def test_a_model_comes_back(path) -> None:
     with torch.no_grad():
         latents = found.encode(batch.tokens, batch.mask)
         assert torch.equal(latents, made.encode(batch.tokens, batch.mask))
-    assert read_weights(path)[0].provenance == {"step": 3}
+    assert read_weights(PeptideCard, path)[0].provenance == {"step": 3}
 
 
 def test_an_encoder_alone_and_out_of_a_model(path, tmp_path) -> None:

@@ -88,13 +88,9 @@ class Planner:
             working = max(working, again.peak - again.kept)
         peak = self._gradient_bytes() + base + (layers - recomputed) * pair
         peak += recomputed * between + places * structure + working
-        pair_time, structure_time = (
-            deeper.seconds - shallow.seconds,
-            wider.seconds - shallow.seconds,
-        )
-        seconds = shallow.seconds + (layers - 1) * pair_time + (places - 2) * structure_time
+        seconds = self._seconds(shallow, deeper, wider)
         # a recomputed layer runs forward twice: about a third more
-        seconds += recomputed * pair_time / 3
+        seconds += recomputed * _more(deeper, shallow) / 3
         return self._plan(length, batch, peak, free, recomputed, seconds)
 
     def sampling(self, length: int, batch: int, *, free: int | None = None) -> MemoryPlan:
@@ -103,10 +99,14 @@ class Planner:
         shallow = self._at(length, batch, 1, 2, None)
         deeper = self._at(length, batch, 2, 2, None)
         wider = self._at(length, batch, 1, 3, None)
-        layers, places = self.config.num_pair_layers, self._structure_places()
-        seconds = shallow.seconds + (layers - 1) * (deeper.seconds - shallow.seconds)
-        seconds += (places - 2) * (wider.seconds - shallow.seconds)
+        seconds = self._seconds(shallow, deeper, wider)
         return self._plan(length, batch, deeper.peak, free, 0, seconds)
+
+    def _seconds(self, shallow: Cost, deeper: Cost, wider: Cost) -> float:
+        """Time at the depth of the network, from one pair layer and two structure layers."""
+        pairs = max(self.config.num_pair_layers - 1, 0)
+        structures = max(self._structure_places() - 2, 0)
+        return shallow.seconds + pairs * _more(deeper, shallow) + structures * _more(wider, shallow)
 
     def _plan(
         self, length: int, batch: int, peak: float, free: int, recomputed: int, seconds: float
@@ -118,7 +118,7 @@ class Planner:
             free,
             self.config.num_pair_layers,
             recomputed,
-            max(seconds, 0.0),
+            seconds,
             _probed_lengths(self.config, length),
         )
 
@@ -150,6 +150,11 @@ class Planner:
                 self._probes[key] = _probe(self.config, *key)
             costs.append(self._probes[key])
         return _extrapolate(self.config.pair == "dense", lengths, costs, length, batch)
+
+
+def _more(cost: Cost, than: Cost) -> float:
+    """Time of one more layer; where noise swallows it, none."""
+    return max(cost.seconds - than.seconds, 0.0)
 
 
 def _probed_lengths(config: GenieConfig, length: int) -> tuple[int, ...]:
@@ -188,7 +193,7 @@ def _fit(
 def _probe(
     config: GenieConfig, length: int, pairs: int, structures: int, recompute: bool | None
 ) -> Cost:
-    """Run a shallow network once and count."""
+    """Run a shallow network and count, and once more against the clock."""
     depth = {
         "max_length": max(length, config.max_length),
         "num_pair_layers": min(pairs, config.num_pair_layers),
@@ -201,16 +206,18 @@ def _probe(
         network = GenieDenoiser(config.model_copy(update=depth), num_timesteps=2)
         network.train(recompute is not None)
         kept: list[int] = []
-        start = time.process_time()
 
         def look() -> None:
             kept.append(live.now())
 
         with LiveBytes() as live:
             run_once(network, length, gradients=recompute is not None, after_forward=look)
+        start = time.process_time()
+        run_once(network, length, gradients=recompute is not None)
+        seconds = time.process_time() - start
     gradients = 0 if recompute is None else _gradient_size(network)
     peak = float(max(live.peak - gradients, kept[0]))
-    return Cost(float(kept[0]), peak, time.process_time() - start)
+    return Cost(float(kept[0]), peak, seconds)
 
 
 def run_once(

@@ -1,7 +1,5 @@
 """Design runs: new backbones from a trained model, one complete set of files each."""
 
-import hashlib
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from foldwright.models.backbone.traces import DesignItem, sample_traces
 from foldwright.runtime.errors import FoldwrightError
 from foldwright.runtime.memory import PeakMemory, available_memory
 from foldwright.runtime.progress import ProgressFactory, silent
+from foldwright.runtime.run_record import finite_scores, weights_digest
 from foldwright.runtime.seeds import derive_seed
 from foldwright.structure.records import Chain, Structure
 
@@ -117,16 +116,8 @@ def _run_identity(
         "spacing": plan.sampler.spacing,
         **plan.sampler.options,
         "restrain": plan.sampler.restrain,
-        "weights_sha256": _weights_digest(model),
+        "weights_sha256": weights_digest(model.state_dict()),
     }
-
-
-def _weights_digest(model: BackboneModel) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _sample(
@@ -160,17 +151,9 @@ def _finish(
         chain = Chain.from_backbone(backbone_from_ca(trace).numpy())
         structure = Structure(item.name, (chain,))
         folder.write_structures(structure)
-        record = replace(record, scores={} if score is None else _finite(score(structure)))
+        record = replace(record, scores={} if score is None else finite_scores(score(structure)))
     folder.write_record(record)
     return record
-
-
-def _finite(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores as JSON can hold them: what is not a number is missing."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in scores.items()
-    }
 
 
 def _batches(

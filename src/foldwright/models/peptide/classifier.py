@@ -1,8 +1,6 @@
 """A small network that tells which activities a peptide is likely to have."""
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from foldwright.runtime.config import Config, parse_config
+from foldwright.runtime.config import Config
 from foldwright.runtime.errors import InputError, Problem
-from foldwright.runtime.files import sha256_file, write_atomic
+from foldwright.runtime.weight_files import WeightCard, bundled_path, read_weights, write_weights
 from foldwright.sequence.residues import RESIDUES, encode_sequence
 
 HIDDEN_TOKEN = len(RESIDUES)
@@ -24,8 +20,6 @@ START_RESIDUE = "M"
 BUNDLED_CLASSIFIER = "activity-classifier"
 """Name of the weights in the package."""
 
-_FORMAT = "foldwright-activity-classifier"
-_VERSION = 1
 _KERNEL = 5
 _AT_ONCE = 256
 _LARGE = 1e9
@@ -60,18 +54,14 @@ class LabelQuality(Config):
     negatives: int = Field(description="peptides with a 0 in the split test")
 
 
-class ClassifierCard(Config):
-    """What stands in the JSON beside a weight file."""
+class ClassifierCard(WeightCard):
+    """What stands in the JSON beside a weight file; its provenance holds no sequence."""
 
-    format: str = Field(default=_FORMAT, description="kind of weights")
-    version: int = Field(default=_VERSION, description="version of this layout")
+    format: str = Field(default="foldwright-activity-classifier", description="kind of weights")
+    version: int = Field(default=1, description="version of this layout")
     network: ClassifierConfig = Field(description="sizes")
     quality: tuple[LabelQuality, ...] = Field(description="labels in order, and what is known")
     unlearned: dict[str, str] = Field(description="labels of the data left out, and why")
-    sha256: str = Field(description="checksum of the weight file")
-    provenance: dict[str, Any] = Field(
-        description="training data, code, steps, hardware, licence; no sequences"
-    )
 
 
 class ActivityClassifier(nn.Module):
@@ -174,18 +164,13 @@ def pad_tokens(
 
 def save_classifier(model: ActivityClassifier, path: Path, *, provenance: dict[str, Any]) -> None:
     """Write `path` (.safetensors) and its card (.json), each atomically, the card last."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
-    write_atomic(path, save(state, metadata={"format": _FORMAT}))
     card = ClassifierCard(
         network=model.config,
         quality=model.quality,
         unlearned=dict(model.unlearned),
-        sha256=sha256_file(path),
         provenance=provenance,
     )
-    write_atomic(path.with_suffix(".json"), json.dumps(card.model_dump(mode="json"), indent=1))
+    write_weights(path, model.state_dict(), card)
 
 
 def load_classifier(path: Path | str) -> ActivityClassifier:
@@ -195,44 +180,14 @@ def load_classifier(path: Path | str) -> ActivityClassifier:
         InputError: the file is missing, damaged, of another kind or version, or not what its card
             says.
     """
-    if str(path) == "bundled":
-        folder = resources.files("foldwright.models.peptide") / "bundled"
-        with resources.as_file(folder / f"{BUNDLED_CLASSIFIER}.safetensors") as inside:
-            return load_classifier(inside)
-    path = Path(path)
-    if not path.is_file():
-        message = "no such classifier; `bundled` names the one in the package"
-        raise InputError(Problem(str(path), message))
-    card = read_classifier_card(path)
-    checksum = sha256_file(path)
-    if checksum != card.sha256:
-        message = f"is corrupted: checksum {checksum[:12]}…, its card says {card.sha256[:12]}…"
-        raise InputError(Problem(str(path), f"{message}; copy it again"))
+    inside = bundled_path("foldwright.models.peptide", BUNDLED_CLASSIFIER)
+    path = inside if str(path) == "bundled" else Path(path)
+    card, state = read_weights(ClassifierCard, path)
     model = ActivityClassifier(card.network, [quality.label for quality in card.quality])
     try:
-        model.load_state_dict(load(path.read_bytes()))
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(state)
+    except RuntimeError as error:
         message = f"does not fit what its card describes: {error}"
         raise InputError(Problem(str(path), message)) from error
     model.quality, model.unlearned = card.quality, card.unlearned
     return model.eval()
-
-
-def read_classifier_card(path: Path) -> ClassifierCard:
-    """Read the card beside a weight file.
-
-    Raises:
-        InputError: there is none, or it is of another kind or version.
-    """
-    card = path.with_suffix(".json")
-    try:
-        values = json.loads(card.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(Problem(str(path), f"has no card {card.name} beside it")) from error
-    except ValueError as error:
-        raise InputError(Problem(str(card), f"is not JSON: {error}")) from error
-    found = (values.get("format"), values.get("version")) if isinstance(values, dict) else None
-    if found != (_FORMAT, _VERSION):
-        message = f"has format and version {found}, expected {(_FORMAT, _VERSION)}"
-        raise InputError(Problem(str(card), message))
-    return parse_config(ClassifierCard, values, str(card))

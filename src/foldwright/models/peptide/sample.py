@@ -1,6 +1,5 @@
 """Runs of new peptides from a trained model, as FASTA, CSV and JSON."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from foldwright.models.peptide.peptide_settings import (
 )
 from foldwright.models.peptide.selection import Choice, choose
 from foldwright.runtime.progress import ProgressFactory, silent
-from foldwright.runtime.run_record import weights_digest
+from foldwright.runtime.run_record import finite_scores, weights_digest
 
 PeptideScore = Callable[[Sequence[str]], Sequence[Mapping[str, Any]]]
 """Scores of peptides, one mapping each, in the order of the sequences."""
@@ -188,16 +187,10 @@ def _scored(records: Sequence[PeptideRecord], score: PeptideScore | None) -> lis
     if score is None or not done:
         return list(records)
     found = score([record.sequence for record in done])
-    scores = {record.index: _finite(values) for record, values in zip(done, found, strict=True)}
-    return [replace(record, scores=scores.get(record.index, {})) for record in records]
-
-
-def _finite(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores as JSON can hold them: what is not a number is missing."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in scores.items()
+    scores = {
+        record.index: finite_scores(values) for record, values in zip(done, found, strict=True)
     }
+    return [replace(record, scores=scores.get(record.index, {})) for record in records]
 
 
 def _run_identity(

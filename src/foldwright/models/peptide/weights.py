@@ -1,48 +1,37 @@
 """Weight files of peptide models and encoders: safetensors beside a JSON card."""
 
-import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Shaped
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foldwright.models.peptide.config import EncoderConfig, PeptideConfig
 from foldwright.models.peptide.encoder import BundledEncoder
 from foldwright.models.peptide.model import PeptideModel
-from foldwright.runtime.config import Config, parse_config
 from foldwright.runtime.errors import InputError, Problem
-from foldwright.runtime.files import sha256_file, write_atomic
+from foldwright.runtime.weight_files import WeightCard, bundled_path, read_weights, write_weights
 
-_FORMAT = "foldwright-peptide"
-_VERSION = 1
 BUNDLED = "peptide-small"
 """Name of the weights in the package."""
 
 
-class PeptideCard(Config):
+class PeptideCard(WeightCard):
     """What stands in the JSON beside a weight file."""
 
-    format: str = Field(default=_FORMAT, description="kind of weights")
-    version: int = Field(default=_VERSION, description="version of this layout")
+    format: str = Field(default="foldwright-peptide", description="kind of weights")
+    version: int = Field(default=1, description="version of this layout")
     part: Literal["model", "encoder"] = Field(description="the whole model or its encoder alone")
     model: PeptideConfig = Field(description="settings of the whole model")
     labels: tuple[str, ...] = Field(description="activities it can be asked for, in order")
-    sha256: str = Field(description="checksum of the weight file")
-    provenance: dict[str, Any] = Field(
-        description="training data, code, steps, hardware, licence, scores"
-    )
 
 
 def save_peptide_weights(model: PeptideModel, path: Path, *, provenance: dict[str, Any]) -> None:
     """Write a model (.safetensors) and its card (.json), each atomically, the card last."""
-    _write(path, model.state_dict(), "model", model.config, model.labels, provenance)
+    card = PeptideCard(part="model", model=model.config, labels=model.labels, provenance=provenance)
+    write_weights(path, model.state_dict(), card)
 
 
 def load_peptide_weights(path: Path | str) -> PeptideModel:
@@ -51,8 +40,8 @@ def load_peptide_weights(path: Path | str) -> PeptideModel:
     Raises:
         InputError: the file is missing, damaged, of another kind or version.
     """
-    path = bundled_path() if str(path) == "bundled" else Path(path)
-    card, state = read_weights(path)
+    path = _place(path)
+    card, state = read_weights(PeptideCard, path)
     if card.part != "model":
         message = f"holds the {card.part} alone; expected a whole model, from stage 1, 2 or 3"
         raise InputError(Problem(str(path), message))
@@ -71,16 +60,20 @@ def save_encoder_weights(
 ) -> None:
     """Write an encoder (.safetensors) and its card (.json), each atomically, the card last."""
     settings = PeptideConfig(encoder=config, max_length=max_length)
-    _write(path, encoder.state_dict(), "encoder", settings, (), provenance)
+    card = PeptideCard(part="encoder", model=settings, labels=(), provenance=provenance)
+    write_weights(path, encoder.state_dict(), card)
 
 
-def load_encoder_weights(path: Path) -> tuple[BundledEncoder, PeptideConfig]:
+def load_encoder_weights(path: Path | str) -> tuple[BundledEncoder, PeptideConfig]:
     """Load a bundled encoder, alone or out of a whole model, and the settings it was saved with.
+
+    `bundled` names the model in the package.
 
     Raises:
         InputError: the file is missing, damaged, of another kind, or its encoder is ESM-2.
     """
-    card, state = read_weights(path)
+    path = _place(path)
+    card, state = read_weights(PeptideCard, path)
     if card.model.encoder.kind != "bundled":
         message = f"has an encoder of kind {card.model.encoder.kind}; expected bundled"
         raise InputError(Problem(str(path), message))
@@ -93,33 +86,6 @@ def load_encoder_weights(path: Path) -> tuple[BundledEncoder, PeptideConfig]:
     encoder = BundledEncoder(card.model.encoder, card.model.max_length)
     load_state(encoder, state, path)
     return encoder.eval(), card.model
-
-
-def read_weights(path: Path) -> tuple[PeptideCard, dict[str, Tensor]]:
-    """Read a weight file and its card, and compare the checksum.
-
-    Raises:
-        InputError: a file is missing, damaged, or of another kind or version.
-    """
-    if not path.is_file():
-        message = "no such weight file; `bundled` names the weights in the package"
-        raise InputError(Problem(str(path), message))
-    card = _read_card(path)
-    checksum = sha256_file(path)
-    if checksum != card.sha256:
-        message = (
-            f"is corrupted: checksum {checksum[:12]}…, its card says {card.sha256[:12]}…; "
-            "copy it again"
-        )
-        raise InputError(Problem(str(path), message))
-    try:
-        state = load(path.read_bytes())
-    except SafetensorError as error:
-        raise InputError(Problem(str(path), f"is no safetensors file: {error}")) from error
-    return card, {
-        name: tensor.float() if tensor.dtype == torch.float16 else tensor
-        for name, tensor in state.items()
-    }
 
 
 def load_state(module: nn.Module, state: Mapping[str, Shaped[Tensor, "..."]], path: Path) -> None:
@@ -135,45 +101,7 @@ def load_state(module: nn.Module, state: Mapping[str, Shaped[Tensor, "..."]], pa
         raise InputError(Problem(str(path), message)) from error
 
 
-def bundled_path() -> Path:
-    """Path of the weights in the package."""
-    folder = resources.files("foldwright.models.peptide") / "bundled"
-    with resources.as_file(folder / f"{BUNDLED}.safetensors") as path:
-        return path
-
-
-def _write(
-    path: Path,
-    state: Mapping[str, Tensor],
-    part: Literal["model", "encoder"],
-    settings: PeptideConfig,
-    labels: tuple[str, ...],
-    provenance: dict[str, Any],
-) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_atomic(path, save(tensors, metadata={"format": _FORMAT}))
-    card = PeptideCard(
-        part=part,
-        model=settings,
-        labels=labels,
-        sha256=sha256_file(path),
-        provenance=provenance,
-    )
-    write_atomic(path.with_suffix(".json"), json.dumps(card.model_dump(mode="json"), indent=1))
-
-
-def _read_card(path: Path) -> PeptideCard:
-    card = path.with_suffix(".json")
-    try:
-        values = json.loads(card.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(Problem(str(path), f"has no card {card.name} beside it")) from error
-    except ValueError as error:
-        raise InputError(Problem(str(card), f"is not JSON: {error}")) from error
-    kind = values.get("format") if isinstance(values, dict) else None
-    if kind != _FORMAT:
-        raise InputError(Problem(str(card), f"has the format {kind!r}, expected {_FORMAT!r}"))
-    if values.get("version") != _VERSION:
-        message = f"has version {values.get('version')!r}, this Foldwright reads {_VERSION}"
-        raise InputError(Problem(str(card), message))
-    return parse_config(PeptideCard, values, str(card))
+def _place(path: Path | str) -> Path:
+    if str(path) == "bundled":
+        return bundled_path("foldwright.models.peptide", BUNDLED)
+    return Path(path)
