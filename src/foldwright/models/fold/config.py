@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from foldwright.models.fold.family import FAMILIES, Family, FamilyName
 from foldwright.runtime.config import Config
 
 
@@ -42,6 +43,7 @@ class DenoiserConfig(Config):
 class FoldConfig(Config):
     """Sizes of the whole network; the defaults are those of the released parameters."""
 
+    family: FamilyName = Field(default="alphafold3", description="whose weights it computes with")
     pair_channels: int = Field(default=128, ge=1, description="channels of a token pair")
     single_channels: int = Field(default=384, ge=1, description="channels of a token")
     msa_channels: int = Field(default=64, ge=1, description="channels of an alignment cell")
@@ -64,7 +66,12 @@ class FoldConfig(Config):
     @property
     def target_channels(self) -> int:
         """Width of the token features that enter the trunk: class, profile, deletions, atoms."""
-        return 31 + 31 + 1 + self.input_channels
+        return 2 * self.differences.num_classes + 1 + self.input_channels
+
+    @property
+    def differences(self) -> Family:
+        """What the family does otherwise than AlphaFold 3."""
+        return FAMILIES[self.family]
 
 
 class FoldSamplerConfig(Config):

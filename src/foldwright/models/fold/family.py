@@ -1,0 +1,55 @@
+"""Families of published weights: what each does otherwise than AlphaFold 3.
+
+A difference is declared here once and read by the builder of the part that it concerns. What only
+lies elsewhere in a checkpoint (the order of columns, a matrix in two parts) is no difference of the
+network: the family's layout in `weights` brings it into our order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+FamilyName = Literal["alphafold3", "openfold3"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family computes; the defaults are AlphaFold 3.
+
+    Attributes:
+        title: name for people.
+        num_classes: residue classes; the 32nd is the unknown residue of DNA, which AlphaFold 3
+            does not tell from that of RNA.
+        symmetric_bonds: whether a bond counts in both directions.
+        last_alignment_update: whether the last block of the alignment stack has parameters for an
+            update that nothing reads.
+        hides_empty_keys: whether atoms see real atoms only in their windows.
+        hides_unplaced_atoms: whether an atom without a reference position has no features at all.
+        stored_noise_table: whether the encoding of the noise level lies in the checkpoint.
+        packed_atoms: how many atoms of a token have scores, counted over its real atoms; None: one
+            score for each of the 24 slots.
+    """
+
+    title: str
+    num_classes: int = 31
+    symmetric_bonds: bool = False
+    last_alignment_update: bool = True
+    hides_empty_keys: bool = False
+    hides_unplaced_atoms: bool = True
+    stored_noise_table: bool = False
+    packed_atoms: int | None = None
+
+
+FAMILIES: Mapping[FamilyName, Family] = {
+    "alphafold3": Family("AlphaFold 3"),
+    "openfold3": Family(
+        "OpenFold3 0.5 (openbind)",
+        num_classes=32,
+        symmetric_bonds=True,
+        last_alignment_update=False,
+        hides_empty_keys=True,
+        hides_unplaced_atoms=False,
+        stored_noise_table=True,
+        packed_atoms=23,
+    ),
+}
