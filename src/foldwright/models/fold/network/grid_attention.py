@@ -12,16 +12,26 @@ from foldwright.nn.linear import Linear
 class GridAttention(nn.Module):
     """Gated triangle attention (Abramson et al. 2024, algorithms 14 and 15), without residual.
 
-    Differs from `nn.TriangleAttention` in what parameters were trained with: the pair bias is
-    taken before the columns are turned into rows and is not turned, gates have no bias, heads are
-    at least 16 wide, and rows without a partner average uniformly.
+    Differs from `nn.TriangleAttention` in what parameters were trained with: gates have no bias,
+    rows without a partner average uniformly, heads are at least 16 wide unless `head_width` says
+    otherwise, and where columns attend, the pair bias is not turned with them unless
+    `turned_bias` (Jumper et al. 2021, algorithm 14) is set.
     """
 
-    def __init__(self, channels: int, *, num_heads: int, columns: bool) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_heads: int,
+        columns: bool,
+        head_width: int | None = None,
+        turned_bias: bool = False,
+    ) -> None:
         super().__init__()
-        width = num_heads * max(channels // num_heads, 16)
+        width = num_heads * (head_width or max(channels // num_heads, 16))
         self.num_heads = num_heads
         self.columns = columns
+        self.turned_bias = columns and turned_bias
         self.layer_norm = nn.LayerNorm(channels)
         self.pair_bias = Linear(channels, num_heads, bias=False)
         self.query = Linear(channels, width, bias=False, init="glorot")
@@ -52,9 +62,10 @@ class GridAttention(nn.Module):
         n, _, c = pair.shape
         normed = work.take("product", (n, n, c), pair)  # the triangles' product is used up
         bias = work.take("pair logits", (self.num_heads, n, n), pair)
+        unturned = bias.transpose(1, 2) if self.turned_bias else bias
         for rows in row_blocks(pair):
             normed[rows] = self.layer_norm(pair[rows])
-            bias[:, rows] = heads_first(self.pair_bias, normed[rows], work)
+            unturned[:, rows] = heads_first(self.pair_bias, normed[rows], work)
         weight = torch.cat([part.weight for part in (self.query, self.key, self.value)])
         hidden = None if bool(mask.all()) else ~mask.transpose(0, 1)
         x, sums = (t.transpose(0, 1) if self.columns else t for t in (normed, target))

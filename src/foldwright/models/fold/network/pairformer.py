@@ -17,12 +17,30 @@ from foldwright.nn.linear import Linear
 class PairBlock(nn.Module):
     """Triangle updates and a transition (Abramson et al. 2024, algorithm 17, lines 1 to 6)."""
 
-    def __init__(self, channels: int, *, num_heads: int, factor: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_heads: int,
+        factor: int,
+        head_width: int | None = None,
+        triangle_channels: int | None = None,
+        turned_bias: bool = False,
+    ) -> None:
         super().__init__()
-        self.outgoing = triangle_without_bias(channels, "outgoing")
-        self.incoming = triangle_without_bias(channels, "incoming")
-        self.rows = GridAttention(channels, num_heads=num_heads, columns=False)
-        self.columns = GridAttention(channels, num_heads=num_heads, columns=True)
+        hidden = triangle_channels or channels
+        self.outgoing = triangle_without_bias(channels, hidden, "outgoing")
+        self.incoming = triangle_without_bias(channels, hidden, "incoming")
+        self.rows = GridAttention(
+            channels, num_heads=num_heads, columns=False, head_width=head_width
+        )
+        self.columns = GridAttention(
+            channels,
+            num_heads=num_heads,
+            columns=True,
+            head_width=head_width,
+            turned_bias=turned_bias,
+        )
         self.transition = GatedTransition(channels, factor)
 
     def forward(
@@ -48,10 +66,18 @@ class PairformerBlock(nn.Module):
     """Pair updates, then attention and transition of the tokens (algorithm 17)."""
 
     def __init__(
-        self, pair_channels: int, single_channels: int, *, pair_heads: int, single_heads: int
+        self,
+        pair_channels: int,
+        single_channels: int,
+        *,
+        pair_heads: int,
+        single_heads: int,
+        turned_bias: bool = False,
     ) -> None:
         super().__init__()
-        self.pair = PairBlock(pair_channels, num_heads=pair_heads, factor=4)
+        self.pair = PairBlock(
+            pair_channels, num_heads=pair_heads, factor=4, turned_bias=turned_bias
+        )
         self.logits_norm = nn.LayerNorm(pair_channels)
         self.logits = Linear(pair_channels, single_heads, bias=False)
         self.attention = TokenAttention(

@@ -13,9 +13,11 @@ CHANNELS_PER_GROUP = 32
 _CONTRACTED_AT_ONCE = 8
 
 
-def triangle_without_bias(channels: int, direction: TriangleDirection) -> TriangleMultiplication:
+def triangle_without_bias(
+    channels: int, hidden: int, direction: TriangleDirection
+) -> TriangleMultiplication:
     """Build the shared block as published fold parameters have it: no linear map has a bias."""
-    module = TriangleMultiplication(channels, channels, direction=direction)
+    module = TriangleMultiplication(channels, hidden, direction=direction)
     for child in module.children():
         if isinstance(child, nn.Linear):
             child.register_parameter("bias", None)
