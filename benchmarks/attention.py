@@ -26,7 +26,7 @@ from torch import Tensor
 from foldwright.geometry.rigid import Rigid
 from foldwright.nn.pair import DensePair, FactorizedPair, PairRepresentation
 from foldwright.nn.pair_point_attention import PairPointAttention
-from foldwright.nn.point_attention_choice import PointBackend
+from foldwright.nn.point_attention.choice import PointBackend
 from foldwright.runtime.memory import PeakMemory
 
 CHANNELS, HEADS = 128, 12

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from foldwright.cli.main import main
-from foldwright.nn import point_attention_tuning
+from foldwright.nn.point_attention import crossover
 from foldwright.runtime import tuning
 
 
@@ -15,7 +15,7 @@ def test_tuning_is_kept_for_this_machine(
 ) -> None:
     monkeypatch.setattr(tuning.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(point_attention_tuning, "_LENGTHS", (8, 16))
+    monkeypatch.setattr(crossover, "_LENGTHS", (8, 16))
     tuning._stored.cache_clear()
     assert main(["doctor", "--tune", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

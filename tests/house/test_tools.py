@@ -59,7 +59,7 @@ def test_mypy():
 
 
 # Its functions are triton's from their definition on; its one user imports it when it is asked for.
-WRITTEN_IN_TRITON = ("foldwright.nn.point_attention_kernels",)
+WRITTEN_IN_TRITON = ("foldwright.nn.point_attention.kernels",)
 
 
 def test_every_module_imports_without_the_optional_packages():

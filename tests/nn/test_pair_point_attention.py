@@ -10,7 +10,7 @@ from torch import Tensor
 from foldwright.geometry.rigid import Rigid
 from foldwright.nn.pair import DensePair, FactorizedPair, PairRepresentation, SparsePair
 from foldwright.nn.pair_point_attention import BiasScaling, PairPointAttention
-from foldwright.nn.point_attention_choice import PointBackend
+from foldwright.nn.point_attention.choice import PointBackend
 from tests.golden_numbers import Golden, assert_close, load_golden
 from tests.nn.random_blocks import normal, with_random_weights
 

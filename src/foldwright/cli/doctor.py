@@ -7,8 +7,8 @@ import torch
 from cyclopts import Parameter
 
 from foldwright.cli.output import emit
-from foldwright.nn.point_attention_choice import describe_choice
-from foldwright.nn.point_attention_tuning import crossover_of, time_lengths
+from foldwright.nn.point_attention.choice import describe_choice
+from foldwright.nn.point_attention.crossover import crossover_of, time_lengths
 from foldwright.runtime.device import best_device
 from foldwright.runtime.machine import Finding, describe_machine
 from foldwright.runtime.tuning import save_crossover, tuning_path

@@ -13,7 +13,7 @@ from foldwright.nn.edge_embedder import NeighbourEdgeEmbedder
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import DensePair, FactorizedPair
 from foldwright.nn.pair_point_attention import PairPointAttention
-from foldwright.nn.point_attention_ligand import LigandAtoms, LigandKeys
+from foldwright.nn.point_attention import LigandAtoms, LigandKeys
 
 _NM_PER_ANGSTROM = 0.1
 

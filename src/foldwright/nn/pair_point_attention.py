@@ -18,15 +18,16 @@ from foldwright.nn.invariant_point_attention import (
 )
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import DensePair, FactorizedPair, PairRepresentation, SparsePair
-from foldwright.nn.point_attention import attend
-from foldwright.nn.point_attention_choice import PointBackend
-from foldwright.nn.point_attention_ligand import ExtraKeys, with_extra_keys
-from foldwright.nn.point_attention_terms import (
+from foldwright.nn.point_attention import (
     DenseTerms,
+    ExtraKeys,
     FactorTerms,
     NeighbourTerms,
     PairTerms,
     PointAttentionTerms,
+    PointBackend,
+    attend,
+    with_extra_keys,
 )
 
 BiasScaling = Literal["original", "scaled", "unscaled"]

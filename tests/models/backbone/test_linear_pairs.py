@@ -22,12 +22,11 @@ from foldwright.models.backbone.network import GenieDenoiser
 from foldwright.nn import (
     factor_attention,
     neighbours,
-    point_attention_choice,
-    point_attention_tiles,
     residue_chunks,
 )
 from foldwright.nn.pair import FactorizedPair
 from foldwright.nn.pair_point_attention import PairPointAttention
+from foldwright.nn.point_attention import choice, tiles
 from tests.models.backbone.small_models import SIZES, walks
 from tests.nn.random_blocks import normal, with_random_weights
 from tests.nn.sparse_pairs import at_lists, pair_at
@@ -181,8 +180,8 @@ def test_no_tensor_of_all_pairs_in_attention_on_factors(
     monkeypatch.setattr(factor_attention, "_CHUNK_ELEMENTS", 2**14)
     monkeypatch.setattr(neighbours, "_CHUNK_ELEMENTS", 2**12)
     monkeypatch.setattr(residue_chunks, "_VECTORS_PER_CHUNK", 2**8)
-    monkeypatch.setattr(point_attention_choice, "_crossover", lambda _: 0)
-    monkeypatch.setattr(point_attention_tiles, "_ROWS", 32)
+    monkeypatch.setattr(choice, "_crossover", lambda _: 0)
+    monkeypatch.setattr(tiles, "_ROWS", 32)
     elements, operation = largest_in_a_step("factorized", n, triangle_attention=attention)
     assert elements < n * n, operation
 

@@ -7,13 +7,12 @@ import sys
 import pytest
 import torch
 
-from foldwright.nn import point_attention_triton
-from foldwright.nn.point_attention import attend
-from foldwright.nn.point_attention_terms import FactorTerms, PointAttentionTerms
+from foldwright.nn.point_attention import attend, triton_launch
+from foldwright.nn.point_attention.terms import FactorTerms, PointAttentionTerms
+from tests.nn.point_attention.test_back_ends import check, factors, leaves, scalar, terms
 from tests.nn.random_blocks import normal
-from tests.nn.test_point_attention import check, factors, leaves, scalar, terms
 
-KERNELS = "foldwright.nn.point_attention_kernels"
+KERNELS = "foldwright.nn.point_attention.kernels"
 SINGLE = torch.float32
 
 needs_triton = pytest.mark.skipif(
@@ -29,7 +28,7 @@ def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     known = sys.modules.get(KERNELS)
     if known is None or not known.interpreted():
         monkeypatch.delitem(sys.modules, KERNELS, raising=False)
-    monkeypatch.setattr(point_attention_triton, "_NARROW_TILE", (16, 16, 1))
+    monkeypatch.setattr(triton_launch, "_NARROW_TILE", (16, 16, 1))
 
 
 def longer(n: int, rank: int, *, width: int = 3) -> PointAttentionTerms:
@@ -74,7 +73,7 @@ def test_several_tiles_odd_sizes_and_a_masked_tail() -> None:
 @pytest.mark.usefixtures("interpreter")
 def test_widths_beyond_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Features of 19, values of 7 and 21, and factors of 15 columns, in blocks of 16."""
-    monkeypatch.setattr(point_attention_triton, "_MOST_COLUMNS", 16)
+    monkeypatch.setattr(triton_launch, "_MOST_COLUMNS", 16)
     check(longer(6, 3, width=19), "triton", 1e-5)
 
 

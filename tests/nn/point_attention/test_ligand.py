@@ -9,17 +9,17 @@ from torch import Tensor
 from foldwright.geometry.rigid import Rigid
 from foldwright.nn.flash_ipa import FlashIpa, create_flash_ipa
 from foldwright.nn.point_attention import attend
-from foldwright.nn.point_attention_choice import PointBackend
-from foldwright.nn.point_attention_ligand import (
+from foldwright.nn.point_attention.choice import PointBackend
+from foldwright.nn.point_attention.ligand import (
     ExtraKeys,
     LigandAtoms,
     LigandKeys,
     with_extra_keys,
 )
-from foldwright.nn.point_attention_terms import DenseTerms, PairTerms
+from foldwright.nn.point_attention.terms import DenseTerms, PairTerms
+from tests.nn.point_attention.test_back_ends import B, C, D, H, N, check, factors, neighbours, terms
 from tests.nn.random_blocks import normal, with_random_weights
 from tests.nn.test_pair_point_attention import KINDS, pairs_of, small_layer, some_frames
-from tests.nn.test_point_attention import B, C, D, H, N, check, factors, neighbours, terms
 
 ATOMS = 4
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from foldwright.nn.point_attention_terms import (
+from foldwright.nn.point_attention.terms import (
     Attended,
     DenseTerms,
     FactorTerms,

@@ -4,7 +4,7 @@ import logging
 from functools import cache
 from typing import Literal
 
-from foldwright.nn.point_attention_terms import DenseTerms, NeighbourTerms, PointAttentionTerms
+from foldwright.nn.point_attention.terms import DenseTerms, NeighbourTerms, PointAttentionTerms
 from foldwright.runtime.tuning import measured_crossover
 
 PointBackend = Literal["auto", "reference", "dense", "tiles", "sdpa", "triton", "gather"]

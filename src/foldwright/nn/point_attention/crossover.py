@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-from foldwright.nn.point_attention import attend
-from foldwright.nn.point_attention_choice import PointBackend, linear_backend
-from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
+from foldwright.nn.point_attention.back_ends import attend
+from foldwright.nn.point_attention.choice import PointBackend, linear_backend
+from foldwright.nn.point_attention.terms import Attended, FactorTerms, PointAttentionTerms
 
 _LENGTHS = (64, 128, 256, 512, 1024)
 _REPEATS = 3

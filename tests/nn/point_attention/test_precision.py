@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from foldwright.nn.point_attention import attend
-from foldwright.nn.point_attention_choice import PointBackend
-from foldwright.nn.point_attention_terms import PointAttentionTerms
+from foldwright.nn.point_attention.choice import PointBackend
+from foldwright.nn.point_attention.terms import PointAttentionTerms
 from tests.nn.random_blocks import normal
 
 BACKENDS = pytest.mark.parametrize("backend", ["dense", "sdpa", "tiles"])

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from foldwright.nn.point_attention_lifted import (
+from foldwright.nn.point_attention.lifted import (
     lifted_keys,
     lifted_queries,
     lifted_values,
     split_values,
 )
-from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
+from foldwright.nn.point_attention.terms import Attended, FactorTerms, PointAttentionTerms
 
 # Measured on two EPYC cores with 12 heads: smaller tiles pay per call, larger ones leave the cache.
 _ROWS = 128

@@ -6,12 +6,12 @@ import logging
 import pytest
 import torch
 
-from foldwright.nn import point_attention_choice, point_attention_tuning
-from foldwright.nn.point_attention_choice import choose_backend
-from foldwright.nn.point_attention_terms import DenseTerms, PointAttentionTerms
-from foldwright.nn.point_attention_tuning import LengthTiming, crossover_of, time_lengths
+from foldwright.nn.point_attention import choice, crossover
+from foldwright.nn.point_attention.choice import choose_backend
+from foldwright.nn.point_attention.crossover import LengthTiming, crossover_of, time_lengths
+from foldwright.nn.point_attention.terms import DenseTerms, PointAttentionTerms
+from tests.nn.point_attention.test_back_ends import B, D, H, N, factors, neighbours, terms
 from tests.nn.random_blocks import normal
-from tests.nn.test_point_attention import B, D, H, N, factors, neighbours, terms
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, length: int | None) -> None:
-    monkeypatch.setattr(point_attention_choice, "measured_crossover", lambda device: length)
-    point_attention_choice._crossover.cache_clear()
+    monkeypatch.setattr(choice, "measured_crossover", lambda device: length)
+    choice._crossover.cache_clear()
 
 
 def with_keys(count: int) -> PointAttentionTerms:
@@ -69,11 +69,11 @@ def test_the_choice_is_logged_once_with_its_reason(
 
 def test_a_crossover_of_zero_means_every_length(monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, 0)
-    assert point_attention_choice.describe_choice("cpu")[0] == "tiles at every length"
+    assert choice.describe_choice("cpu")[0] == "tiles at every length"
 
 
 def test_linear_memory_by_device() -> None:
-    found = [point_attention_choice.linear_backend(device) for device in ("cpu", "cuda", "mps")]
+    found = [choice.linear_backend(device) for device in ("cpu", "cuda", "mps")]
     assert found == ["tiles", "sdpa", "sdpa"]
 
 
@@ -89,8 +89,8 @@ def test_crossover_is_where_linear_memory_stays_faster() -> None:
 
 
 def test_both_evaluations_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(point_attention_tuning, "_LENGTHS", (8,))
-    monkeypatch.setattr(point_attention_tuning, "_REPEATS", 1)
+    monkeypatch.setattr(crossover, "_LENGTHS", (8,))
+    monkeypatch.setattr(crossover, "_REPEATS", 1)
     (found,) = time_lengths(torch.device("cpu"))
     assert found.dense_seconds > 0
     assert found.linear_seconds > 0

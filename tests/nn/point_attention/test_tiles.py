@@ -5,17 +5,16 @@ import dataclasses
 import pytest
 import torch
 
-from foldwright.nn import point_attention_tiles
-from foldwright.nn.point_attention import attend
+from foldwright.nn.point_attention import attend, tiles
+from tests.nn.point_attention.test_back_ends import check, factors, leaves, scalar, terms
 from tests.nn.random_blocks import normal
-from tests.nn.test_point_attention import check, factors, leaves, scalar, terms
 
 
 @pytest.fixture(params=[(2, 3), (3, 2), (1, 7), (7, 1)])
 def small_tiles(request, monkeypatch) -> None:
     rows, keys = request.param
-    monkeypatch.setattr(point_attention_tiles, "_ROWS", rows)
-    monkeypatch.setattr(point_attention_tiles, "_KEYS", keys)
+    monkeypatch.setattr(tiles, "_ROWS", rows)
+    monkeypatch.setattr(tiles, "_KEYS", keys)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 16])
@@ -36,7 +35,7 @@ def test_holes_in_the_mask_and_a_first_tile_without_a_real_key() -> None:
 
 def test_large_logits_before_and_after_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """The running maximum rises, falls and rises by more than any exponent holds."""
-    monkeypatch.setattr(point_attention_tiles, "_KEYS", 2)
+    monkeypatch.setattr(tiles, "_KEYS", 2)
     steps = torch.tensor([0.0, 400.0, 900.0, -900.0, 900.5, 0.0, 300.0])[:, None]
     t = terms(factors(2))
     key = t.key.detach() + steps * torch.sign(t.query.detach().mean(2, keepdim=True))
@@ -70,8 +69,8 @@ def test_repeats_exactly() -> None:
 
 
 def test_gradients_by_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(point_attention_tiles, "_ROWS", 3)
-    monkeypatch.setattr(point_attention_tiles, "_KEYS", 4)
+    monkeypatch.setattr(tiles, "_ROWS", 3)
+    monkeypatch.setattr(tiles, "_KEYS", 4)
     t = terms(factors(2))
     names = ["query", "key", "value", "query_points", "key_points", "value_points", "point_weight"]
     weight = normal(2).abs().requires_grad_()

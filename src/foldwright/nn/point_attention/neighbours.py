@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from foldwright.nn.point_attention_terms import Attended, NeighbourTerms, PointAttentionTerms
+from foldwright.nn.point_attention.terms import Attended, NeighbourTerms, PointAttentionTerms
 
 
 def attend_to_neighbours(terms: PointAttentionTerms) -> Attended:

@@ -3,7 +3,7 @@
 import torch
 
 from foldwright.nn.invariant_point_attention import masked_softmax
-from foldwright.nn.point_attention_terms import (
+from foldwright.nn.point_attention.terms import (
     Attended,
     DenseTerms,
     FactorTerms,

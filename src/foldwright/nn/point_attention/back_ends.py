@@ -1,21 +1,21 @@
-"""Back ends of invariant point attention: one exact result, computed in several ways."""
+"""The one door of point attention: picks a back end and checks that it can."""
 
 from collections.abc import Callable
 
 from foldwright.geometry.vectors import without_autocast
-from foldwright.nn.point_attention_choice import PointBackend, choose_backend
-from foldwright.nn.point_attention_lifted import attend_by_products, attend_by_sdpa
-from foldwright.nn.point_attention_neighbours import attend_to_neighbours
-from foldwright.nn.point_attention_reference import attend_by_differences
-from foldwright.nn.point_attention_terms import (
+from foldwright.nn.point_attention.choice import PointBackend, choose_backend
+from foldwright.nn.point_attention.lifted import attend_by_products, attend_by_sdpa
+from foldwright.nn.point_attention.neighbours import attend_to_neighbours
+from foldwright.nn.point_attention.reference import attend_by_differences
+from foldwright.nn.point_attention.terms import (
     Attended,
     DenseTerms,
     NeighbourTerms,
     PointAttentionTerms,
     in_one_dtype,
 )
-from foldwright.nn.point_attention_tiles import attend_by_tiles
-from foldwright.nn.point_attention_triton import attend_by_triton
+from foldwright.nn.point_attention.tiles import attend_by_tiles
+from foldwright.nn.point_attention.triton_launch import attend_by_triton
 
 _METHODS: dict[PointBackend, Callable[[PointAttentionTerms], Attended]] = {
     "reference": attend_by_differences,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foldwright.nn.linear import Linear
-from foldwright.nn.point_attention_terms import (
+from foldwright.nn.point_attention.terms import (
     DenseTerms,
     FactorTerms,
     NeighbourTerms,

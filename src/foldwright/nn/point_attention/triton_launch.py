@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from foldwright.nn.point_attention_lifted import split_values
-from foldwright.nn.point_attention_terms import Attended, FactorTerms, PointAttentionTerms
+from foldwright.nn.point_attention.lifted import split_values
+from foldwright.nn.point_attention.terms import Attended, FactorTerms, PointAttentionTerms
 
 # Rows, keys and pipeline stages of a tile, for narrow operands and for wide ones: what is staged
 # must fit into the shared memory of a multiprocessor, 163 kB at capability 8.0.
@@ -83,7 +83,7 @@ def _require_support(terms: PointAttentionTerms) -> None:
 
 def _kernels() -> ModuleType:
     try:
-        return importlib.import_module("foldwright.nn.point_attention_kernels")
+        return importlib.import_module("foldwright.nn.point_attention.kernels")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "point attention back end 'triton' needs the package triton, which comes with PyTorch "
