@@ -143,9 +143,7 @@ def measure(tokens: int, *, whole: bool, repeats: int) -> dict[str, float]:
         )
         / 5,
         "confidence call": cpu_seconds(
-            lambda: network.confidence(
-                inputs.tokens, inputs.pseudo_beta, positions[0], target, *found, work
-            ),
+            lambda: network.confidence(inputs, positions[0], target, *found, work),
             repeats,
         ),
         "peak memory, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from foldwright.models.fold.arrays import inputs_from_arrays
-from foldwright.models.fold.config import FoldConfig, FoldSamplerConfig
+from foldwright.models.fold.config import AtomConfig, FoldConfig, FoldSamplerConfig
 from foldwright.models.fold.features import (
     alignment_features,
     column_features,
@@ -17,12 +17,13 @@ from foldwright.models.fold.features import (
 )
 from foldwright.models.fold.inputs import Templates, Tokens
 from foldwright.models.fold.network import template
-from foldwright.models.fold.network.atom_encoder import AtomDecoder, AtomEncoder, TrunkToAtoms
+from foldwright.models.fold.network.atom_encoder import AtomEncoder, TrunkToAtoms
+from foldwright.models.fold.network.atom_parts import atom_decoder, atom_encoder
 from foldwright.models.fold.network.confidence import Confidence, ConfidenceHead
 from foldwright.models.fold.network.diffusion_head import DiffusionHead
 from foldwright.models.fold.network.distogram import DistogramHead, contact_probabilities
 from foldwright.models.fold.network.fold_network import FoldNetwork
-from foldwright.models.fold.network.noise_embedding import noise_features
+from foldwright.models.fold.network.noise_embedding import FixedNoiseFeatures
 from foldwright.models.fold.network.template import SingleTemplate, TemplateEmbedding
 from foldwright.models.fold.network.workspace import Workspace
 from foldwright.models.fold.plan import FoldPlan
@@ -88,7 +89,7 @@ def test_relative_encoding_of_long_offsets(fold_golden: LoadGolden) -> None:
 def test_noise_features(fold_golden: LoadGolden) -> None:
     golden = fold_golden("noise_embedding_s21")
     ratio = golden.input("sigma_over_sigma_data")
-    found = torch.stack([noise_features(level * 16, 16.0) for level in ratio])
+    found = torch.stack([FixedNoiseFeatures()(level * 16, 16.0) for level in ratio])
     assert relative_error(found, golden.result("y")) < 2e-5  # angles reach hundreds of radians
 
 
@@ -118,7 +119,7 @@ def test_template_features(
 ) -> None:
     golden = fold_golden("template_single_nolayers_s39")
     pair, templates = golden.input("query_embedding"), _templates(golden)
-    module = SingleTemplate(pair.shape[-1], 16, num_heads=2, num_blocks=0)
+    module = SingleTemplate(pair.shape[-1], 16, num_classes=31, num_heads=2, num_blocks=0)
     golden.load(module, "single_template_embedding")
     same, real = golden.mask("multichain_mask_2d"), golden.mask("padding_mask_2d")
     original_noise(golden, templates.positions[1])
@@ -146,6 +147,7 @@ def test_template_embedding(
     module = TemplateEmbedding(
         pair.shape[-1],
         config["num_channels"],
+        num_classes=31,
         num_heads=config["template_stack"]["pair_attention"]["num_head"],
         num_blocks=config["template_stack"]["num_layer"],
     )
@@ -155,24 +157,31 @@ def test_template_embedding(
     assert relative_error(found, golden.result("y"), real) < BLOCK
 
 
-def _encoder(golden: FoldGolden, token_channels: int) -> AtomEncoder:
+def _sizes(golden: FoldGolden) -> FoldConfig:
     config = golden.meta["config"]
     attention = config["atom_transformer"]["attention"]
-    return AtomEncoder(
-        config["per_atom_channels"],
-        config["per_atom_pair_channels"],
-        token_channels,
-        num_heads=attention["num_head"],
-        width=attention["key_dim"],
-        num_blocks=config["atom_transformer"]["num_blocks"],
+    return FoldConfig(
+        atoms=AtomConfig(
+            channels=config["per_atom_channels"],
+            pair_channels=config["per_atom_pair_channels"],
+            num_heads=attention["num_head"],
+            width=attention["key_dim"],
+            num_input_blocks=config["atom_transformer"]["num_blocks"],
+        )
     )
+
+
+def _encoder(golden: FoldGolden) -> AtomEncoder:
+    sizes = _sizes(golden)
+    channels = golden.meta["config"]["per_token_channels"]
+    return atom_encoder(sizes, channels, num_blocks=sizes.atoms.num_input_blocks)
 
 
 @pytest.mark.parametrize("name", ["atom_encoder_static_s35", "atom_encoder_static_s36"])
 def test_static_atom_encoder(fold_golden: LoadGolden, name: str) -> None:
     golden = fold_golden(name)
     inputs = golden.inputs()
-    encoder = _encoder(golden, golden.meta["config"]["per_token_channels"])
+    encoder = _encoder(golden)
     golden.load(encoder, "evoformer_conditioning_")
     context = encoder.context(inputs.reference, inputs.layout)
     tokens, skip = encoder(context.queries, context, encoder.transformer.prepare(context))
@@ -194,16 +203,12 @@ def test_atom_encoder_with_trunk_and_decoder(fold_golden: LoadGolden, name: str)
     inputs = golden.inputs()
     config = golden.meta["config"]
     single, pair = golden.input("trunk_single_cond"), golden.input("trunk_pair_cond")
-    encoder = _encoder(golden, config["per_token_channels"])
-    attention = config["atom_transformer"]["attention"]
+    encoder = _encoder(golden)
     widths = (config["per_atom_channels"], config["per_atom_pair_channels"])
     trunk = TrunkToAtoms(*widths, single.shape[-1], pair.shape[-1])
-    decoder = AtomDecoder(
-        *widths,
-        config["per_token_channels"],
-        num_heads=attention["num_head"],
-        width=attention["key_dim"],
-        num_blocks=config["atom_transformer"]["num_blocks"],
+    sizes = _sizes(golden)
+    decoder = atom_decoder(
+        sizes, config["per_token_channels"], num_blocks=sizes.atoms.num_input_blocks
     )
     for module in (encoder, trunk, decoder):
         golden.load(module, "diffusion_")
@@ -334,8 +339,7 @@ def test_confidence(fold_golden: LoadGolden, name: str) -> None:
     head = ConfidenceHead(TINY)
     golden.load(head, "confidence_head")
     found = head(
-        inputs.tokens,
-        inputs.pseudo_beta,
+        inputs,
         golden.input("dense_atom_positions"),
         *(golden.input(f"embeddings/{part}") for part in ("target_feat", "pair", "single")),
         Workspace(),

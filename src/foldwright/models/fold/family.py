@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FamilyName = Literal["alphafold3", "openfold3"]
+Windows = Literal["given", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Family:
         symmetric_bonds: whether a bond counts in both directions.
         last_alignment_update: whether the last block of the alignment stack has parameters for an
             update that nothing reads.
-        hides_empty_keys: whether atoms see real atoms only in their windows.
+        windows: which atoms see which: `given` by the input, with the original's ways (empty keys
+            are seen, spaces of keys are looked up by their place); `shifted`: laid out by
+            `windows.atom_layout`, and empty keys are hidden.
         hides_unplaced_atoms: whether an atom without a reference position has no features at all.
         stored_noise_table: whether the encoding of the noise level lies in the checkpoint.
         packed_atoms: how many atoms of a token have scores, counted over its real atoms; None: one
@@ -34,7 +37,7 @@ class Family:
     num_classes: int = 31
     symmetric_bonds: bool = False
     last_alignment_update: bool = True
-    hides_empty_keys: bool = False
+    windows: Windows = "given"
     hides_unplaced_atoms: bool = True
     stored_noise_table: bool = False
     packed_atoms: int | None = None
@@ -47,7 +50,7 @@ FAMILIES: Mapping[FamilyName, Family] = {
         num_classes=32,
         symmetric_bonds=True,
         last_alignment_update=False,
-        hides_empty_keys=True,
+        windows="shifted",
         hides_unplaced_atoms=False,
         stored_noise_table=True,
         packed_atoms=23,

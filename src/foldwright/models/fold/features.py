@@ -13,7 +13,6 @@ MAX_RESIDUE_OFFSET = 32
 MAX_CHAIN_OFFSET = 2
 RELATIVE_CHANNELS = 2 * (2 * MAX_RESIDUE_OFFSET + 2) + 1 + (2 * MAX_CHAIN_OFFSET + 2)
 MSA_FEATURES = 34
-NUM_CLASSES = 31
 NUM_DISTANCE_BINS = 39
 
 
@@ -48,9 +47,10 @@ def relative_encoding(
     return torch.cat([part.to(dtype) for part in parts], dim=-1)
 
 
-def column_features(tokens: Tokens, alignment: Alignment) -> Float[Tensor, "n 63"]:
-    """Class, profile and mean deletions of every token."""
-    kind = one_hot(tokens.residue_class.long(), NUM_CLASSES).to(alignment.profile.dtype)
+def column_features(tokens: Tokens, alignment: Alignment) -> Float[Tensor, "n f"]:
+    """Class, profile and mean deletions of every token; as many classes as the profile has."""
+    num_classes = alignment.profile.shape[-1]
+    kind = one_hot(tokens.residue_class.long(), num_classes).to(alignment.profile.dtype)
     return torch.cat([kind, alignment.profile, alignment.deletion_mean[:, None]], dim=-1)
 
 

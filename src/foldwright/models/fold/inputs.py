@@ -59,12 +59,15 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Rows of the alignment with deletion counts, and the column statistics of all rows."""
+    """Rows of the alignment with deletion counts, and the column statistics of all rows.
+
+    The profile has a column for every residue class that the network knows.
+    """
 
     rows: Int[Tensor, "s n"]
     deletions: Int[Tensor, "s n"]
     mask: Bool[Tensor, "s n"]
-    profile: Float[Tensor, "n 31"]
+    profile: Float[Tensor, "n k"]
     deletion_mean: Float[Tensor, " n"]
 
 

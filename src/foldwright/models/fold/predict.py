@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foldwright.models.fold.chain_scores import ChainScores, chain_scores
 from foldwright.models.fold.config import FoldSamplerConfig
+from foldwright.models.fold.family_inputs import family_inputs
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.confidence import Confidence
 from foldwright.models.fold.network.distogram import contact_probabilities
@@ -100,6 +101,7 @@ def predict(
     Each sample is the same to the last bit whatever their number and whatever the plan. Without a
     plan, one is chosen from the memory that is free.
     """
+    inputs = family_inputs(inputs, network.config.differences)
     if plan is None:
         free = available_memory(inputs.tokens.mask.device)
         plan = plan_memory(network.config, inputs, num_samples=num_samples, free_bytes=free)
@@ -120,10 +122,7 @@ def predict(
         chosen = range(start, min(start + plan.samples_together, num_samples))
         together = [draws.sample(index) for index in chosen]
         positions.extend(sample_positions(denoise, real, levels, together, config))
-    scores = tuple(
-        network.confidence(inputs.tokens, inputs.pseudo_beta, one, *parts, work)
-        for one in positions
-    )
+    scores = tuple(network.confidence(inputs, one, *parts, work) for one in positions)
     logits = network.distogram(trunk.pair)
     contacts = contact_probabilities(logits, inputs.tokens.pair_mask)
     chains = tuple(chain_scores(score, inputs) for score in scores)

@@ -18,8 +18,11 @@ from foldwright.nn.linear import Linear
 class AtomReference(nn.Module):
     """Features of the reference conformers, per atom and per pair of atoms in a window."""
 
-    def __init__(self, channels: int, pair_channels: int) -> None:
+    def __init__(
+        self, channels: int, pair_channels: int, *, hides_unplaced_atoms: bool = True
+    ) -> None:
         super().__init__()
+        self.hides_unplaced_atoms = hides_unplaced_atoms
         self.positions = Linear(3, channels, bias=False)
         self.mask = Linear(1, channels, bias=False)
         self.element = Linear(128, channels, bias=False)
@@ -46,8 +49,7 @@ class AtomReference(nn.Module):
             + self.charge(torch.asinh(atoms.charge.to(dtype))[..., None])
             + self.name(names)
         )
-        masked: Tensor = embedded * mask
-        return masked
+        return embedded * mask if self.hides_unplaced_atoms else embedded
 
     def pairs(
         self,
@@ -81,19 +83,15 @@ class AtomEncoder(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        pair_channels: int,
-        token_channels: int,
+        reference: AtomReference,
+        transformer: AtomTransformer,
         *,
-        num_heads: int,
-        width: int,
-        num_blocks: int,
+        channels: int,
+        token_channels: int,
     ) -> None:
         super().__init__()
-        self.reference = AtomReference(channels, pair_channels)
-        self.transformer = AtomTransformer(
-            channels, pair_channels, num_heads=num_heads, width=width, num_blocks=num_blocks
-        )
+        self.reference = reference
+        self.transformer = transformer
         self.aggregate = Linear(channels, token_channels, bias=False)
 
     def context(self, atoms: ReferenceAtoms, layout: AtomLayout) -> AtomContext:
@@ -154,21 +152,10 @@ class TrunkToAtoms(nn.Module):
 class AtomDecoder(nn.Module):
     """Tokens back to atoms, and a step for every atom."""
 
-    def __init__(
-        self,
-        channels: int,
-        pair_channels: int,
-        token_channels: int,
-        *,
-        num_heads: int,
-        width: int,
-        num_blocks: int,
-    ) -> None:
+    def __init__(self, transformer: AtomTransformer, *, channels: int, token_channels: int) -> None:
         super().__init__()
         self.broadcast = Linear(token_channels, channels, bias=False)
-        self.transformer = AtomTransformer(
-            channels, pair_channels, num_heads=num_heads, width=width, num_blocks=num_blocks
-        )
+        self.transformer = transformer
         self.layer_norm = nn.LayerNorm(channels, bias=False)
         self.out = Linear(channels, 3, bias=False, init="final")
 

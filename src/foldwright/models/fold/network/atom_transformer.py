@@ -1,5 +1,6 @@
 """Transformer over atoms in windows of 32 queries and 128 keys."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +12,11 @@ from foldwright.models.fold.network.adaptive import ConditionedTransition, Modul
 from foldwright.models.fold.network.attention import (
     WindowAttention,
     WindowModulation,
-    window_logits,
 )
 from foldwright.nn.linear import Linear
+
+WindowMask = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Adds to the logits of windows what hides keys: of logits, query mask and key mask."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,18 @@ class AtomTransformer(nn.Module):
     """Blocks of windowed attention and transition (Abramson et al. 2024, algorithm 7)."""
 
     def __init__(
-        self, channels: int, pair_channels: int, *, num_heads: int, width: int, num_blocks: int
+        self,
+        channels: int,
+        pair_channels: int,
+        *,
+        num_heads: int,
+        width: int,
+        num_blocks: int,
+        mask: WindowMask,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.mask = mask
         self.pair_norm = nn.LayerNorm(pair_channels, bias=False)
         self.pair_logits = Linear(pair_channels, num_blocks * num_heads, bias=False)
         self.blocks = nn.ModuleList(
@@ -54,7 +65,7 @@ class AtomTransformer(nn.Module):
         """Compute what all blocks need of the context; it is the same at every noise level."""
         projected = self.pair_logits(self.pair_norm(context.pair))
         blocks = projected.unflatten(-1, (-1, self.num_heads)).permute(3, 0, 4, 1, 2).contiguous()
-        logits = window_logits(blocks, context.query_mask, context.key_mask)
+        logits = self.mask(blocks, context.query_mask, context.key_mask)
         prepared = []
         for block, own in zip(self.blocks, logits, strict=True):
             assert isinstance(block, AtomBlock)

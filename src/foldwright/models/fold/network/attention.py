@@ -165,3 +165,14 @@ def window_logits(
     """
     empty = ~query_mask[:, :, None] & ~key_mask[:, None, :]
     return pair_logits + HIDDEN * empty[:, None].to(pair_logits.dtype)
+
+
+def hide_empty_keys(
+    pair_logits: Float[Tensor, "*b w h q k"],
+    query_mask: Bool[Tensor, "w q"],
+    key_mask: Bool[Tensor, "w k"],
+) -> Float[Tensor, "*b w h q k"]:
+    """Lower the logits of keys without an atom; what an empty query sees is never read."""
+    if bool(key_mask.all()):
+        return pair_logits
+    return pair_logits + HIDDEN * (key_mask[:, None, None].to(pair_logits.dtype) - 1)

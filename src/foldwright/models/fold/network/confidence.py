@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.features import NUM_DISTANCE_BINS, distance_bins
-from foldwright.models.fold.inputs import Gather, Tokens
+from foldwright.models.fold.inputs import FoldInputs, Tokens
 from foldwright.models.fold.network.pairformer import PairformerBlock
 from foldwright.models.fold.network.template import bin_linear
 from foldwright.models.fold.network.workspace import Workspace, row_blocks
@@ -41,6 +41,9 @@ class ConfidenceHead(nn.Module):
     def __init__(self, config: FoldConfig) -> None:
         super().__init__()
         target, pair, single = config.target_channels, config.pair_channels, config.single_channels
+        packed = config.differences.packed_atoms
+        self.slots = every_slot if packed is None else packed_slots
+        num_atoms = packed or 24
         self.columns_target = Linear(target, pair, bias=False)
         self.rows_target = Linear(target, pair, bias=False)
         self.distances = Linear(NUM_DISTANCE_BINS, pair, bias=False)
@@ -55,14 +58,13 @@ class ConfidenceHead(nn.Module):
         self.aligned_norm = nn.LayerNorm(pair)
         self.aligned_logits = Linear(pair, NUM_ERROR_BINS, bias=False, init="final")
         self.lddt_norm = nn.LayerNorm(single)
-        self.lddt_logits = Linear(single, 24 * NUM_LDDT_BINS, bias=False, init="final")
+        self.lddt_logits = Linear(single, num_atoms * NUM_LDDT_BINS, bias=False, init="final")
         self.resolved_norm = nn.LayerNorm(single)
-        self.resolved_logits = Linear(single, 24 * 2, bias=False, init="final")
+        self.resolved_logits = Linear(single, num_atoms * 2, bias=False, init="final")
 
     def forward(
         self,
-        tokens: Tokens,
-        pseudo_beta: Gather,
+        inputs: FoldInputs,
         positions: Float[Tensor, "n 24 3"],
         target: Float[Tensor, "n f"],
         pair: Float[Tensor, "n n z"],
@@ -70,8 +72,8 @@ class ConfidenceHead(nn.Module):
         work: Workspace,
     ) -> Confidence:
         """Score one structure; padding pairs have zero errors."""
-        real = tokens.pair_mask
-        bins = distance_bins(pseudo_beta.take(positions, dims=2)).where(real, 0)
+        tokens, real = inputs.tokens, inputs.tokens.pair_mask
+        bins = distance_bins(inputs.pseudo_beta.take(positions, dims=2)).where(real, 0)
         dtype = self.distances.weight.dtype
         target, single = target.to(dtype), single.to(dtype, copy=True)
         columns, first = self.columns_target(target), self.rows_target(target)
@@ -86,13 +88,13 @@ class ConfidenceHead(nn.Module):
         pair, single = pair.float(), single.float()
         aligned, distance, tm_global, tm_interface = self._pair_scores(pair, tokens)
         lddt = torch.softmax(
-            self.lddt_logits(self.lddt_norm(single)).unflatten(-1, (24, NUM_LDDT_BINS)), dim=-1
+            self.lddt_logits(self.lddt_norm(single)).unflatten(-1, (-1, NUM_LDDT_BINS)), dim=-1
         )
         centres = (torch.arange(NUM_LDDT_BINS, device=lddt.device) + 0.5) / NUM_LDDT_BINS
-        resolved = self.resolved_logits(self.resolved_norm(single)).unflatten(-1, (24, 2))
+        resolved = self.resolved_logits(self.resolved_norm(single)).unflatten(-1, (-1, 2))
         return Confidence(
-            lddt=100 * (lddt @ centres.to(lddt.dtype)),
-            resolved=torch.softmax(resolved, dim=-1)[..., 1],
+            lddt=self.slots(100 * (lddt @ centres.to(lddt.dtype)), inputs.reference.real),
+            resolved=self.slots(torch.softmax(resolved, dim=-1)[..., 1], inputs.reference.real),
             aligned_error=aligned * real,
             distance_error=distance * real,
             mean_distance_error=(distance * real).sum() / real.sum().clamp(min=1),
@@ -116,6 +118,20 @@ class ConfidenceHead(nn.Module):
             results[2][rows] = aligned @ whole
             results[3][rows] = (aligned * tm_weights(sizes[rows], centre)).sum(-1)
         return tuple(results)
+
+
+def every_slot(scores: Float[Tensor, "n 24"], real: Bool[Tensor, "n 24"]) -> Float[Tensor, "n 24"]:
+    """Scores of slots as they are: the head has one for every slot, empty ones too."""
+    return scores
+
+
+def packed_slots(scores: Float[Tensor, "n m"], real: Bool[Tensor, "n 24"]) -> Float[Tensor, "n 24"]:
+    """Bring scores of the first, second ... real atom of a token to the slots of these atoms.
+
+    An empty slot has the score of the atom before it, which nothing reads.
+    """
+    place = (real.cumsum(1) - 1).clamp(min=0, max=scores.shape[1] - 1)
+    return scores.gather(1, place)
 
 
 def chain_pair_sizes(tokens: Tokens) -> Tensor:

@@ -10,11 +10,16 @@ from torch import Tensor, nn
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.features import RELATIVE_CHANNELS, relative_encoding
 from foldwright.models.fold.inputs import FoldInputs
-from foldwright.models.fold.network.atom_encoder import AtomDecoder, AtomEncoder, TrunkToAtoms
+from foldwright.models.fold.network.atom_encoder import TrunkToAtoms
+from foldwright.models.fold.network.atom_parts import atom_decoder, atom_encoder
 from foldwright.models.fold.network.atom_transformer import AtomContext, PreparedBlock
 from foldwright.models.fold.network.diffusion_transformer import DiffusionTransformer
 from foldwright.models.fold.network.gated_transition import GatedTransition
-from foldwright.models.fold.network.noise_embedding import NOISE_CHANNELS, noise_features
+from foldwright.models.fold.network.noise_embedding import (
+    NOISE_CHANNELS,
+    FixedNoiseFeatures,
+    StoredNoiseFeatures,
+)
 from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
 
@@ -52,19 +57,18 @@ class DiffusionHead(nn.Module):
         single = config.single_channels + config.target_channels
         self.single_norm = nn.LayerNorm(single, bias=False)
         self.single = Linear(single, sizes.single_channels, bias=False)
+        stored = config.differences.stored_noise_table
+        self.noise_features = StoredNoiseFeatures() if stored else FixedNoiseFeatures()
         self.noise_norm = nn.LayerNorm(NOISE_CHANNELS, bias=False)
         self.noise = Linear(NOISE_CHANNELS, sizes.single_channels, bias=False)
         self.single_transitions = nn.ModuleList(
             GatedTransition(sizes.single_channels, 2) for _ in range(2)
         )
-        blocks = {
-            "num_heads": atoms.num_heads,
-            "width": atoms.width,
-            "num_blocks": atoms.num_diffusion_blocks,
-        }
-        widths = (atoms.channels, atoms.pair_channels)
-        self.encoder = AtomEncoder(*widths, sizes.token_channels, **blocks)
-        self.trunk_to_atoms = TrunkToAtoms(*widths, config.single_channels, sizes.pair_channels)
+        num_blocks = atoms.num_diffusion_blocks
+        self.encoder = atom_encoder(config, sizes.token_channels, num_blocks=num_blocks)
+        self.trunk_to_atoms = TrunkToAtoms(
+            atoms.channels, atoms.pair_channels, config.single_channels, sizes.pair_channels
+        )
         self.token_norm = nn.LayerNorm(sizes.single_channels, bias=False)
         self.token = Linear(sizes.single_channels, sizes.token_channels, bias=False)
         self.transformer = DiffusionTransformer(
@@ -76,7 +80,7 @@ class DiffusionHead(nn.Module):
             super_block_size=sizes.super_block_size,
         )
         self.out_norm = nn.LayerNorm(sizes.token_channels, bias=False)
-        self.decoder = AtomDecoder(*widths, sizes.token_channels, **blocks)
+        self.decoder = atom_decoder(config, sizes.token_channels, num_blocks=num_blocks)
 
     def condition(
         self,
@@ -166,7 +170,7 @@ class DiffusionHead(nn.Module):
     def _single_conditioning(
         self, conditioning: DiffusionConditioning, level: Tensor, work: Workspace
     ) -> Tensor:
-        features = noise_features(level, SIGMA_DATA).to(conditioning.single.dtype)
+        features = self.noise_features(level, SIGMA_DATA).to(conditioning.single.dtype)
         single = conditioning.single + self.noise(self.noise_norm(features))
         for transition in self.single_transitions:
             assert isinstance(transition, GatedTransition)

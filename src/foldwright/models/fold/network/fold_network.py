@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.features import column_features
 from foldwright.models.fold.inputs import FoldInputs
-from foldwright.models.fold.network.atom_encoder import AtomEncoder
+from foldwright.models.fold.network.atom_parts import atom_encoder
 from foldwright.models.fold.network.confidence import ConfidenceHead
 from foldwright.models.fold.network.diffusion_head import DiffusionHead
 from foldwright.models.fold.network.distogram import DistogramHead
@@ -20,14 +20,8 @@ class FoldNetwork(nn.Module):
     def __init__(self, config: FoldConfig) -> None:
         super().__init__()
         self.config = config
-        atoms = config.atoms
-        self.input_encoder = AtomEncoder(
-            atoms.channels,
-            atoms.pair_channels,
-            config.input_channels,
-            num_heads=atoms.num_heads,
-            width=atoms.width,
-            num_blocks=atoms.num_input_blocks,
+        self.input_encoder = atom_encoder(
+            config, config.input_channels, num_blocks=config.atoms.num_input_blocks
         )
         self.trunk = Trunk(config)
         self.diffusion = DiffusionHead(config)

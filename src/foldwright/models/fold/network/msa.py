@@ -149,3 +149,14 @@ class MSABlock(nn.Module):
         """Add both updates of the alignment in place."""
         self.attention.add_to(msa, mask, pair, work)
         self.transition.add_to(msa, msa, work)
+
+
+class LastMSABlock(nn.Module):
+    """The last block where it has no update of the alignment: outer product and pair updates."""
+
+    def __init__(
+        self, msa_channels: int, pair_channels: int, *, outer_channels: int, pair_heads: int
+    ) -> None:
+        super().__init__()
+        self.outer_product = OuterProductMean(msa_channels, outer_channels, pair_channels)
+        self.pair = PairBlock(pair_channels, num_heads=pair_heads, factor=4)

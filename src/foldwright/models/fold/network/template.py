@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, one_hot
 
 from foldwright.models.fold.features import (
-    NUM_CLASSES,
     NUM_DISTANCE_BINS,
     distance_bins,
     template_directions,
@@ -23,11 +22,21 @@ class TemplateEmbedding(nn.Module):
     """Mean over all slots, empty ones included (Abramson et al. 2024, algorithm 16)."""
 
     def __init__(
-        self, pair_channels: int, channels: int, *, num_heads: int, num_blocks: int
+        self,
+        pair_channels: int,
+        channels: int,
+        *,
+        num_classes: int,
+        num_heads: int,
+        num_blocks: int,
     ) -> None:
         super().__init__()
         self.single = SingleTemplate(
-            pair_channels, channels, num_heads=num_heads, num_blocks=num_blocks
+            pair_channels,
+            channels,
+            num_classes=num_classes,
+            num_heads=num_heads,
+            num_blocks=num_blocks,
         )
         self.out = Linear(channels, pair_channels, bias=False, init="relu")
 
@@ -82,13 +91,19 @@ class SingleTemplate(nn.Module):
     """Features of one template and its pair blocks."""
 
     def __init__(
-        self, pair_channels: int, channels: int, *, num_heads: int, num_blocks: int
+        self,
+        pair_channels: int,
+        channels: int,
+        *,
+        num_classes: int,
+        num_heads: int,
+        num_blocks: int,
     ) -> None:
         super().__init__()
         self.distances = Linear(NUM_DISTANCE_BINS, channels, bias=False)
         self.has_distance = Linear(1, channels, bias=False)
-        self.column_class = Linear(NUM_CLASSES, channels, bias=False)
-        self.row_class = Linear(NUM_CLASSES, channels, bias=False)
+        self.column_class = Linear(num_classes, channels, bias=False)
+        self.row_class = Linear(num_classes, channels, bias=False)
         self.direction_x = Linear(1, channels, bias=False)
         self.direction_y = Linear(1, channels, bias=False)
         self.direction_z = Linear(1, channels, bias=False)
@@ -132,7 +147,7 @@ class SingleTemplate(nn.Module):
         framed = backbone[:, None] & backbone[None] & same_chain
         bins = distance_bins(beta_positions).where(near, 0)
         vectors = template_directions(positions, backbone) * framed[..., None]
-        classes = one_hot(kind.long(), NUM_CLASSES).to(x.dtype)
+        classes = one_hot(kind.long(), self.row_class.in_features).to(x.dtype)
         column, row = self.column_class(classes), self.row_class(classes)
         along = (self.direction_x, self.direction_y, self.direction_z)
         weight = torch.cat([linear.weight for linear in along], dim=1)

@@ -1,5 +1,7 @@
 """One pass through the trunk (Abramson et al. 2024, algorithm 1, lines 1 to 14)."""
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from foldwright.models.fold.features import (
     relative_encoding,
 )
 from foldwright.models.fold.inputs import FoldInputs
-from foldwright.models.fold.network.msa import MSABlock
+from foldwright.models.fold.network.msa import LastMSABlock, MSABlock
 from foldwright.models.fold.network.pairformer import PairformerBlock
 from foldwright.models.fold.network.template import TemplateEmbedding
 from foldwright.models.fold.network.workspace import Workspace, row_blocks
@@ -36,21 +38,13 @@ class Trunk(nn.Module):
         self.templates = TemplateEmbedding(
             pair,
             config.template_channels,
+            num_classes=config.differences.num_classes,
             num_heads=config.pair_heads,
             num_blocks=config.num_template_blocks,
         )
         self.msa = Linear(MSA_FEATURES, config.msa_channels, bias=False)
         self.msa_target = Linear(target, config.msa_channels, bias=False)
-        self.msa_blocks = nn.ModuleList(
-            MSABlock(
-                config.msa_channels,
-                pair,
-                outer_channels=config.outer_channels,
-                msa_heads=config.msa_heads,
-                pair_heads=config.pair_heads,
-            )
-            for _ in range(config.num_msa_blocks)
-        )
+        self.msa_blocks = nn.ModuleList(_msa_blocks(config))
         self.single = Linear(target, single, bias=False)
         self.previous_single_norm = nn.LayerNorm(single)
         self.previous_single = Linear(single, single, bias=False)
@@ -119,11 +113,32 @@ class Trunk(nn.Module):
         msa = self.msa(alignment_features(rows, deletions, pair.dtype))
         msa += self.msa_target(target)[None]
         for index, block in enumerate(self.msa_blocks):
-            assert isinstance(block, MSABlock)
+            assert isinstance(block, MSABlock | LastMSABlock)
             block.outer_product.add_to(pair, msa, mask)
             if index + 1 < len(self.msa_blocks):  # nothing reads the alignment after the last
+                assert isinstance(block, MSABlock)
                 block.update_alignment(msa, mask, pair, work)
             block.pair.update(pair, inputs.tokens.pair_mask, work)
+
+
+def _msa_blocks(config: FoldConfig) -> Iterator[nn.Module]:
+    """Blocks of the alignment stack; in some families the last cannot update the alignment."""
+    channels, pair = config.msa_channels, config.pair_channels
+    heads = config.pair_heads
+    full = config.num_msa_blocks - int(not config.differences.last_alignment_update)
+    for index in range(config.num_msa_blocks):
+        if index < full:
+            yield MSABlock(
+                channels,
+                pair,
+                outer_channels=config.outer_channels,
+                msa_heads=config.msa_heads,
+                pair_heads=heads,
+            )
+        else:
+            yield LastMSABlock(
+                channels, pair, outer_channels=config.outer_channels, pair_heads=heads
+            )
 
 
 def first_previous(
