@@ -14,8 +14,8 @@ import torch
 
 from foldwright.models.peptide.draws import Draw, batches_of, draw_sequences
 from foldwright.models.peptide.model import PeptideModel
+from foldwright.models.peptide.model_facts import ModelFacts
 from foldwright.models.peptide.peptide_settings import (
-    ModelFacts,
     PeptideSettings,
     resolve_peptide_settings,
 )

@@ -87,11 +87,25 @@ def test_guided_gaussians_end_where_theory_says(scale: float) -> None:
 )
 def test_schedules_over_time(schedule: GuidanceSchedule, middle: float) -> None:
     guidance = Guidance(3.0, schedule)
-    assert guidance.at(0, 101) == pytest.approx(3.0)
-    assert guidance.at(50, 101) == pytest.approx(middle)
-    assert guidance.at(100, 101) == pytest.approx(3.0 if schedule == "constant" else 1.0)
+    process = GaussianProcess(build_schedule("cosine", 101))
+    assert guidance.at(0, process) == pytest.approx(3.0)
+    assert guidance.at(50, process) == pytest.approx(middle)
+    assert guidance.at(100, process) == pytest.approx(3.0 if schedule == "constant" else 1.0)
     if schedule == "cosine":
-        assert guidance.at(75, 101) == pytest.approx(1 + 2 * (1 - math.cos(math.pi / 4)) / 2)
+        assert guidance.at(75, process) == pytest.approx(1 + 2 * (1 - math.cos(math.pi / 4)) / 2)
+
+
+def test_outside_its_range_of_signal_there_is_no_guidance() -> None:
+    guidance = Guidance(3.0, signal_range=(0.1, 0.6))
+    signal = PROCESS.alpha_bar(torch.arange(100)).tolist()
+    scales = [guidance.at(timestep, PROCESS) for timestep in range(100)]
+    assert scales == [3.0 if 0.1 <= share <= 0.6 else 1.0 for share in signal]
+    assert 20 < scales.count(3.0) < 60
+    network, (x, _) = TwoMeans(), _noised(torch.float32)
+    outside = torch.full((3,), 99)
+    guided = with_guidance(network, PROCESS, guidance)(x, outside, None)
+    assert network.calls == [[True] * 3]  # half the work
+    assert torch.equal(guided.x0, TwoMeans()(x, outside, torch.ones(3, dtype=torch.bool), None).x0)
 
 
 def test_both_halves_get_the_same_earlier_estimate() -> None:

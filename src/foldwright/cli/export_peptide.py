@@ -14,7 +14,12 @@ from foldwright.cli.run_folder import (
 from foldwright.data.peptide_store import PeptideStore
 from foldwright.models.peptide.encoder import BundledEncoder
 from foldwright.models.peptide.model import PeptideModel
-from foldwright.models.peptide.weights import save_encoder_weights, save_peptide_weights
+from foldwright.models.peptide.seen_peptides import SeenPeptides
+from foldwright.models.peptide.weights import (
+    load_peptide_weights,
+    save_encoder_weights,
+    save_peptide_weights,
+)
 
 
 def export_peptide_weights(run: Path, which: Which, out: Path) -> Path:
@@ -48,5 +53,15 @@ def export_peptide_weights(run: Path, which: Which, out: Path) -> Path:
     else:
         model = PeptideModel(settings, store.label_names)
         model.load_state_dict(weights)
+        model.seen = _seen(store, experiment.start_weights)
         save_peptide_weights(model, out, provenance=provenance)
     return out
+
+
+def _seen(store: PeptideStore, start_weights: str | None) -> SeenPeptides | None:
+    """Training peptides of the run and of the weights it began with; None if those cannot tell."""
+    found = SeenPeptides.of_store(store)
+    if start_weights is None:
+        return found
+    before = load_peptide_weights(start_weights).seen
+    return None if before is None else found.join(before)

@@ -17,8 +17,9 @@ GuidanceSchedule = Literal["constant", "linear", "cosine"]
 ConditionalDenoise = Callable[[Tensor, Tensor, Tensor, Tensor | None], Prediction]
 """`denoise(x (b, *d), timestep (b,), conditioned (b,) bool, previous_x0 or None)`.
 
-Items whose `conditioned` is False are seen with the null condition. More items than one batch has
-may come at once: the batch, and then the batch again.
+Items whose `conditioned` is False are seen with the other condition, the one that guidance points
+away from: the null condition, or the opposite of what is asked. More items than one batch has may
+come at once: the batch, and then the batch again.
 """
 
 SelfConditionedDenoise = Callable[[Tensor, Tensor, Tensor | None], Prediction]
@@ -29,19 +30,25 @@ SelfConditionedDenoise = Callable[[Tensor, Tensor, Tensor | None], Prediction]
 class Guidance:
     """How far past the conditional estimate to go, over time.
 
-    `scale` 1 is the conditional network, 0 the unconditional one, more exaggerates the condition.
+    `scale` 1 is the conditional network, 0 the other one, more exaggerates the condition.
     `constant` holds the scale; `linear` and `cosine` begin at 1 in pure noise and reach it with the
-    last noise, so that variety is decided before the push sets in.
+    last noise, so that variety is decided before the push sets in. Where the share of signal
+    (alpha bar) is not within `signal_range` the scale is 1, which costs half as much. Kynkäänniemi
+    et al. 2024, equation 5, whose noise levels are sqrt(1 / signal - 1).
     """
 
     scale: float
     schedule: GuidanceSchedule = "constant"
+    signal_range: tuple[float, float] = (0.0, 1.0)
 
-    def at(self, timestep: int, num_timesteps: int) -> float:
+    def at(self, timestep: int, process: GaussianProcess) -> float:
         """Scale at one timestep."""
-        if self.schedule == "constant" or num_timesteps == 1:
+        low, high = self.signal_range
+        if not low <= float(process.alpha_bar(torch.tensor([timestep]))) <= high:
+            return 1.0
+        if self.schedule == "constant" or process.num_timesteps == 1:
             return self.scale
-        share = 1.0 - timestep / (num_timesteps - 1)
+        share = 1.0 - timestep / (process.num_timesteps - 1)
         if self.schedule == "cosine":
             share = 0.5 * (1.0 - math.cos(math.pi * share))
         return 1.0 + (self.scale - 1.0) * share
@@ -50,18 +57,18 @@ class Guidance:
 def with_guidance(
     denoise: ConditionalDenoise, process: GaussianProcess, guidance: Guidance
 ) -> SelfConditionedDenoise:
-    """Combine conditional and unconditional estimates, `uncond + scale (cond - uncond)`.
+    """Combine the estimates under both conditions, `other + scale (cond - other)`.
 
     Both come from one call with twice the items. Where the scale is 1 only the conditional network
-    is asked, and its answer is returned as it is; where it is 0 only the unconditional one. The
-    combination is of clean estimates, which at one timestep is the same as of noise estimates. Ho
-    and Salimans 2022, equation 6, with scale = 1 + w.
+    is asked, and its answer is returned as it is; where it is 0 only the other one. The combination
+    is of clean estimates, which at one timestep is the same as of noise estimates. Ho and Salimans
+    2022, equation 6, with scale = 1 + w.
     """
 
     def guided(
         x: Float[Tensor, "b *d"], timestep: Int64[Tensor, "b"], previous: Tensor | None
     ) -> Prediction:
-        scale = guidance.at(int(timestep[0]), process.num_timesteps)
+        scale = guidance.at(int(timestep[0]), process)
         everyone = torch.ones_like(timestep, dtype=torch.bool)
         if scale in (0.0, 1.0):
             return denoise(x, timestep, everyone if scale else ~everyone, previous)
@@ -71,8 +78,8 @@ def with_guidance(
             torch.cat([everyone, ~everyone]),
             None if previous is None else torch.cat([previous, previous]),
         )
-        conditional, unconditional = both.x0.chunk(2)
-        x0 = unconditional + scale * (conditional - unconditional)
+        conditional, other = both.x0.chunk(2)
+        x0 = other + scale * (conditional - other)
         return Prediction(x0, process.epsilon_from_x0(x, x0, timestep))
 
     return guided

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from foldwright.models.peptide.draws import Draw, draw_sequences, timesteps_of
+from foldwright.models.peptide.model_facts import ModelFacts
 from foldwright.models.peptide.partial_design import (
     Analogue,
     Interpolation,
@@ -14,7 +15,6 @@ from foldwright.models.peptide.partial_design import (
     template_projection,
 )
 from foldwright.models.peptide.peptide_settings import (
-    ModelFacts,
     PeptidePlan,
     PeptideSettings,
     resolve_peptide_settings,

@@ -1,13 +1,14 @@
 """Settings of a run of peptides: what they come to, and what is refused with which advice."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from foldwright.models.peptide.model_facts import ModelFacts
+from foldwright.models.peptide.peptide_lengths import LengthWeights
 from foldwright.models.peptide.peptide_settings import (
-    LengthWeights,
-    ModelFacts,
     PeptidePlan,
     PeptideSettings,
     resolve_peptide_settings,
@@ -24,6 +25,20 @@ def _facts() -> ModelFacts:
     counts[1, 15] = 7
     counts[3, 5:51] = 3
     return ModelFacts(LABELS, max_length=50, num_timesteps=1000, length_counts=counts)
+
+
+def test_the_opposite_of_a_label_that_was_never_0_is_unknown() -> None:
+    facts = replace(_facts(), inactive_counts=torch.tensor([5, 0, 2]))
+    settings = PeptideSettings(activity=("antimicrobial", "antifungal"), guidance=2.0)
+    assert resolve_peptide_settings(settings, facts).away_labels == (0, -1, -1)
+    assert resolve_peptide_settings(settings, _facts()).away_labels == (0, 0, -1)
+    with pytest.raises(InputError, match="no training peptide is known not to have antifungal"):
+        resolve_peptide_settings(PeptideSettings(excluded=("antifungal",)), facts)
+
+
+def test_the_opposite_of_nothing_is_nothing() -> None:
+    assert _resolve(secondary="HHHHH", guidance=2.0).away_labels == (-1, -1, -1)
+    assert _resolve(excluded=("hemolytic",), guidance=2.0).away_labels == (-1, -1, -1)
 
 
 def _resolve(**changes: Any) -> PeptidePlan:

@@ -6,18 +6,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from foldwright.models.peptide import draws, sample
 from foldwright.models.peptide.draws import ROWS, Draw, batches_of, draw_sequences
+from foldwright.models.peptide.model_facts import ModelFacts
 from foldwright.models.peptide.peptide_settings import (
-    ModelFacts,
     PeptidePlan,
     PeptideSettings,
     resolve_peptide_settings,
 )
 from foldwright.models.peptide.sample import PeptideReport, generate_peptides
+from foldwright.models.peptide.seen_peptides import SeenPeptides
 from foldwright.runtime.errors import InputError
 from foldwright.runtime.seeds import derive_seed
 from foldwright.sequence.fasta import read_fasta
@@ -40,7 +42,11 @@ def _plan(model: Any, **changes: Any) -> PeptidePlan:
     return resolve_peptide_settings(_settings(**changes), facts)
 
 
-def _draw(model: Any, keys: list[tuple[int, int]], length: int = 9, **changes: Any) -> list[Any]:
+def _draw(
+    model: Any, keys: list[tuple[int, int]], length: int | None = 9, **changes: Any
+) -> list[Any]:
+    if length is None:  # the secondary structure says it
+        changes["length"], length = None, len(changes["secondary"])
     plan = _plan(model, **changes)
     batch = [Draw(index, attempt, length, 3) for index, attempt in keys]
     return draw_sequences(model, plan, batch, device=CPU, on_step=lambda timestep: None)
@@ -254,6 +260,74 @@ def test_what_the_run_holds_is_drawn_again_from_the_model(tmp_path: Path) -> Non
         key = (after.index, after.attempts - 1)
         assert _draw(MixtureModel(), [key], **{**changes, "length": 5}) == [after.sequence]
         seen.add(after.sequence)
+
+
+def _five_letters(model: Any, out: Path, **changes: Any) -> PeptideReport:
+    return _run(model, out, num=20, length="5", activity=("antimicrobial",), attempts=40, **changes)
+
+
+def test_training_peptides_are_drawn_again(tmp_path: Path) -> None:
+    plain = _five_letters(MixtureModel(), tmp_path / "plain")
+    texts = [record.sequence for record in plain.records]
+    model = MixtureModel()
+    model.seen = SeenPeptides.build([texts[3], texts[8]], np.ones((2, 3), dtype=np.int8))
+    fresh = _five_letters(model, tmp_path / "fresh")
+    found = [record.sequence for record in fresh.records]
+    assert not {texts[3], texts[8]} & set(found)
+    assert fresh.rejected["peptides the weights were trained on"] >= 2
+    changed = [i for i, (a, b) in enumerate(zip(texts, found, strict=True)) if a != b]
+    assert changed[:2] == [3, 8]
+    assert all(texts[i] in found[:i] for i in changed[2:])  # else nothing changes
+    key = (3, fresh.records[3].attempts - 1)
+    again = _draw(MixtureModel(), [key], length=5, activity=("antimicrobial",))
+    assert again == [found[3]]
+    assert (plain.seen, fresh.seen) == (None, 2)
+    for name, options in (("allowed", {"allow_known": True}), ("repeated", {"unique": False})):
+        other = _five_letters(model, tmp_path / name, **options)
+        assert texts[3] in [record.sequence for record in other.records]
+        assert other.seen == 0
+
+
+def test_peptides_to_avoid_do_not_come_out(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"num": 20, "length": "5", "activity": ("antimicrobial",)}
+    plain = _run(MixtureModel(), tmp_path / "plain", **changes, unique=False)
+    avoid = sorted({record.sequence for record in plain.records})[:4]
+    for unique in (True, False):
+        settings = _settings(**changes, unique=unique, attempts=40)
+        folder = tmp_path / str(unique)
+        report = generate_peptides(MixtureModel(), settings, folder, device=CPU, avoid=avoid)
+        assert not set(avoid) & {record.sequence for record in report.records}
+        assert report.rejected["peptides to avoid"] >= 4
+    with pytest.raises(InputError, match="started with avoid_sha256"):
+        generate_peptides(MixtureModel(), settings, folder, device=CPU, avoid=avoid[:3])
+
+
+@pytest.mark.parametrize(
+    ("changes", "away"),
+    [
+        ({}, [0, -1, 1]),
+        ({"guide_from": "null"}, [-1, -1, -1]),
+        ({"guidance": 0.5}, [-1, -1, -1]),
+    ],
+)
+def test_guidance_points_away_from_the_opposite(changes: dict[str, Any], away: list[int]) -> None:
+    model, told = MixtureModel(), []
+    model.length_counts[LABELS.index("hemolytic"), 9] = 1  # hemolytic peptides were seen
+    denoise = model.denoise
+
+    def watch(x: Any, mask: Any, timestep: Any, condition: Any, previous: Any) -> Any:
+        told.append(condition)
+        return denoise(x, mask, timestep, condition, previous)
+
+    model.denoise = watch  # type: ignore[method-assign]
+    asked: dict[str, Any] = {"activity": ("antimicrobial",), "excluded": ("hemolytic",)}
+    asked["guidance"] = 2.0
+    _draw(model, [(0, 0)], secondary="HHHHHHHHH", length=None, **asked | changes)
+    condition = told[0]
+    assert condition.labels[0].tolist() == [1, -1, 0]
+    assert condition.labels[-1].tolist() == away
+    assert condition.secondary[0].tolist() == [1] * 9
+    assert condition.secondary[-1].tolist() == [0] * 9
 
 
 def test_giving_up_is_recorded(tmp_path: Path) -> None:

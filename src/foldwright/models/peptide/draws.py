@@ -20,7 +20,7 @@ from foldwright.diffusion.noise import ItemNoise
 from foldwright.diffusion.process import GaussianProcess, Prediction
 from foldwright.diffusion.samplers import ddim, ddpm, dpm_solver, sde
 from foldwright.diffusion.time_grid import build_grid
-from foldwright.models.peptide.inputs import UNKNOWN_LABEL, Condition
+from foldwright.models.peptide.inputs import Condition
 from foldwright.models.peptide.model import PeptideModel
 from foldwright.models.peptide.partial_design import (
     Template,
@@ -179,6 +179,7 @@ def _with_previous(
 
 def _conditional(model: PeptideModel, plan: PeptidePlan, length: int) -> ConditionalDenoise:
     labels = torch.tensor(plan.labels, dtype=torch.int8)
+    away = torch.tensor(plan.away_labels, dtype=torch.int8)
     secondary = torch.tensor(plan.secondary or (0,) * length)
 
     def denoise(
@@ -189,7 +190,7 @@ def _conditional(model: PeptideModel, plan: PeptidePlan, length: int) -> Conditi
     ) -> Prediction:
         asked = conditioned[:, None]
         condition = Condition(
-            torch.where(asked, labels.to(x.device), UNKNOWN_LABEL).to(torch.int8),
+            torch.where(asked, labels.to(x.device), away.to(x.device)),
             torch.where(asked, secondary.to(x.device), 0),
         )
         mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)

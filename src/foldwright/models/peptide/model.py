@@ -12,6 +12,7 @@ from foldwright.models.peptide.denoiser import PeptideDenoiser
 from foldwright.models.peptide.encoder import BundledEncoder, SequenceEncoder
 from foldwright.models.peptide.esm2 import Esm2Encoder
 from foldwright.models.peptide.inputs import Condition
+from foldwright.models.peptide.seen_peptides import SeenPeptides
 
 _STATISTICS_MOMENTUM = 0.01
 """Share of a batch in the running statistics of latents whose encoder is trained."""
@@ -26,6 +27,7 @@ class PeptideModel(nn.Module):
     Attributes:
         labels: activities that a peptide can be asked for, in the order of `Condition.labels`.
         length_counts: training peptides by length; a row per label (those with 1), the last all.
+        seen: what the weights remember of the training peptides; None where they do not.
     """
 
     length_counts: Int64[Tensor, "rows lengths"]
@@ -39,6 +41,7 @@ class PeptideModel(nn.Module):
         super().__init__()
         self.config = config
         self.labels = labels
+        self.seen: SeenPeptides | None = None
         self.process = GaussianProcess(
             build_schedule(config.diffusion.schedule, config.diffusion.num_steps)
         )

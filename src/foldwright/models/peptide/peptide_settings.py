@@ -1,28 +1,27 @@
 """What a run of new peptides is asked for, checked before any work starts."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from jaxtyping import Int64
 from pydantic import ConfigDict, Field
-from torch import Tensor
 
 from foldwright.diffusion.guidance import Guidance, GuidanceSchedule
 from foldwright.diffusion.time_grid import Spacing
 from foldwright.models.peptide.inputs import SECONDARY_CODES, UNKNOWN_LABEL
 from foldwright.models.peptide.label_names import find_labels
+from foldwright.models.peptide.model_facts import ModelFacts
 from foldwright.models.peptide.partial_design import (
     Interpolation,
     PartialDesign,
     read_partial,
 )
+from foldwright.models.peptide.peptide_lengths import LengthWeights, range_problems, read_lengths
 from foldwright.runtime.config import Config
 from foldwright.runtime.errors import InputError, Problem
-from foldwright.runtime.seeds import make_generator
 
 PeptideSampler = Literal["ddpm", "ddim", "dpm", "sde"]
+
+GuideFrom = Literal["opposite", "null"]
 
 _DEFAULT_STEPS = 25
 _DEFAULT_OPTIONS: dict[PeptideSampler, dict[str, int | float]] = {
@@ -63,6 +62,9 @@ class PeptideSettings(Config):
     guidance: float = Field(
         1.0, description="push towards the activities: 1 as learned, 2 strong, 0 ignores them"
     )
+    guide_from: GuideFrom = Field(
+        "opposite", description="what guidance points away from: opposite activities, or null"
+    )
     guidance_schedule: GuidanceSchedule = Field(
         "constant", description="push over time: constant, or rising (linear, cosine)"
     )
@@ -85,7 +87,12 @@ class PeptideSettings(Config):
         None,
         description="how much is kept of --analogue-of or --between, default 0.8: 1 all, 0 nothing",
     )
-    unique: bool = Field(True, description="draw again what the run holds already")
+    unique: bool = Field(
+        True, description="draw again what the run holds already or began with, and known peptides"
+    )
+    allow_known: bool = Field(
+        False, description="let pass peptides that the weights were trained on"
+    )
     max_run: int | None = Field(
         None, description="draw again peptides with longer runs of one residue"
     )
@@ -93,16 +100,6 @@ class PeptideSettings(Config):
         None, description="draw again peptides whose residues have a lower entropy, in bits"
     )
     attempts: int = Field(20, description="draws per peptide before it counts as failed")
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What settings are checked against."""
-
-    labels: tuple[str, ...]
-    max_length: int
-    num_timesteps: int
-    length_counts: Int64[Tensor, "r c"]
 
 
 @dataclass(frozen=True)
@@ -117,19 +114,6 @@ class SamplerChoice:
 
 
 @dataclass(frozen=True)
-class LengthWeights:
-    """How often each length is drawn; the place in `weights` is the length."""
-
-    weights: tuple[float, ...]
-
-    def draw(self, seed: int, index: int) -> int:
-        """Choose the length of peptide `index` from a seed of its own."""
-        generator = make_generator(seed, index, "length")
-        weights = torch.tensor(self.weights, dtype=torch.float64)
-        return int(torch.multinomial(weights, 1, generator=generator))
-
-
-@dataclass(frozen=True)
 class DrawRules:
     """What makes a peptide be drawn again, and how often."""
 
@@ -141,9 +125,13 @@ class DrawRules:
 
 @dataclass(frozen=True)
 class PeptidePlan:
-    """A checked run; `labels` is 1, 0 or -1 for each label of the model."""
+    """A checked run; `labels` is 1, 0 or -1 for each label of the model.
+
+    `away_labels` is what guidance points away from, without any secondary structure.
+    """
 
     labels: tuple[int, ...]
+    away_labels: tuple[int, ...]
     lengths: LengthWeights
     secondary: tuple[int, ...] | None
     guidance: Guidance
@@ -176,13 +164,15 @@ def resolve_peptide_settings(settings: PeptideSettings, model: ModelFacts) -> Pe
     problems += _number_problems(settings, model.num_timesteps) + _option_problems(settings)
     problems += _guidance_problems(settings)
     secondary = _read_secondary(settings.secondary, problems)
-    lengths = _lengths(settings, model, labels, partial, problems)
-    problems += _range_problems(partial, model) + _secondary_problems(settings, partial, lengths)
+    lengths = read_lengths(settings.length, settings.secondary, model, labels, partial, problems)
+    problems += range_problems(partial, model) + _secondary_problems(settings, partial, lengths)
+    problems += _unlearned_problems(labels, model)
     if problems:
         raise InputError(problems)
     options = _DEFAULT_OPTIONS[settings.sampler] | _given_options(settings)
     return PeptidePlan(
         labels=labels,
+        away_labels=_away_labels(settings, labels, model),
         lengths=lengths,
         secondary=secondary,
         guidance=Guidance(settings.guidance, settings.guidance_schedule),
@@ -191,6 +181,23 @@ def resolve_peptide_settings(settings: PeptideSettings, model: ModelFacts) -> Pe
         ),
         rules=DrawRules(settings.unique, settings.max_run, settings.min_entropy, settings.attempts),
         partial=partial,
+    )
+
+
+def _away_labels(
+    settings: PeptideSettings, labels: tuple[int, ...], model: ModelFacts
+) -> tuple[int, ...]:
+    """The opposites of the labels asked for, where the model has learned them; else nothing asked.
+
+    Guidance below 1 goes towards it, so that 0 ignores the labels: then nothing is asked.
+    """
+    if settings.guide_from == "null" or settings.guidance < 1:
+        return (UNKNOWN_LABEL,) * len(labels)
+    return tuple(
+        1 - wanted
+        if wanted != UNKNOWN_LABEL and model.has_learned(place, 1 - wanted)
+        else UNKNOWN_LABEL
+        for place, wanted in enumerate(labels)
     )
 
 
@@ -241,6 +248,15 @@ def _option_problems(settings: PeptideSettings) -> list[Problem]:
     return problems
 
 
+def _unlearned_problems(labels: tuple[int, ...], model: ModelFacts) -> list[Problem]:
+    """Labels to be without of which no training peptide was known to be without."""
+    return [
+        Problem("--not", f"no training peptide is known not to have {name}; leave it out")
+        for place, (name, wanted) in enumerate(zip(model.labels, labels, strict=True))
+        if wanted == 0 and not model.has_learned(place, 0)
+    ]
+
+
 def _guidance_problems(settings: PeptideSettings) -> list[Problem]:
     problems = []
     asked = settings.activity or settings.excluded or settings.secondary
@@ -254,75 +270,6 @@ def _guidance_problems(settings: PeptideSettings) -> list[Problem]:
         )
         problems.append(Problem("--guidance-schedule", message))
     return problems
-
-
-def _lengths(
-    settings: PeptideSettings,
-    model: ModelFacts,
-    labels: tuple[int, ...],
-    partial: PartialDesign | None,
-    problems: list[Problem],
-) -> LengthWeights:
-    """Lengths as given, or as trained; even where they end in problems."""
-    anything = LengthWeights((0.0, 1.0))
-    if partial is not None:
-        if settings.length is not None:
-            message = f"follows from {partial.option}; leave it out"
-            problems.append(Problem("--length", message))
-        return anything
-    if settings.length is None and settings.secondary is not None:
-        return _even(len(settings.secondary), len(settings.secondary), model, problems)
-    if settings.length is None:
-        return LengthWeights(tuple(_trained_counts(model, labels).double().tolist()))
-    match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", settings.length)
-    if match is None:
-        problems.append(Problem("--length", f"expected 20 or 12-30: got {settings.length!r}"))
-        return anything
-    low, high = int(match[1]), int(match[2] or match[1])
-    if low > high:
-        problems.append(Problem("--length", f"the shorter length comes first: write {high}-{low}"))
-        return anything
-    return _even(low, high, model, problems)
-
-
-def _even(low: int, high: int, model: ModelFacts, problems: list[Problem]) -> LengthWeights:
-    """Every length from `low` to `high` as often."""
-    known = _known_lengths(model)
-    if low < known[0] or high > known[1]:
-        message = (
-            f"these weights know peptides of {known[0]} to {known[1]} residues: got "
-            f"{low if low == high else f'{low}-{high}'}"
-        )
-        problems.append(Problem("--length", message))
-    return LengthWeights(tuple(float(low <= n <= high) for n in range(high + 1)))
-
-
-def _known_lengths(model: ModelFacts) -> tuple[int, int]:
-    found = model.length_counts[-1].nonzero().flatten()
-    return (int(found[0]), model.max_length) if len(found) else (1, model.max_length)
-
-
-def _trained_counts(model: ModelFacts, labels: tuple[int, ...]) -> Tensor:
-    """Lengths of the training peptides with the rarest of the activities asked for.
-
-    Activities imply one another (an antifungal peptide is antimicrobial), and then the rarest says
-    most.
-    """
-    rows = [model.length_counts[index] for index, wanted in enumerate(labels) if wanted == 1]
-    rows = [row for row in rows if int(row.sum()) > 0] or [model.length_counts[-1]]
-    return min(rows, key=lambda row: int(row.sum()))
-
-
-def _range_problems(partial: PartialDesign | None, model: ModelFacts) -> list[Problem]:
-    low, high = _known_lengths(model)
-    if partial is None:
-        return []
-    known = f"these weights know peptides of {low} to {high} residues"
-    return [
-        Problem(partial.option, f"{known}: {text} has {len(text)}")
-        for text in partial.texts
-        if not low <= len(text) <= high
-    ]
 
 
 def _read_secondary(text: str | None, problems: list[Problem]) -> tuple[int, ...] | None:

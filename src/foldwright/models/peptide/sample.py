@@ -1,6 +1,8 @@
 """Runs of new peptides from a trained model, as FASTA, CSV and JSON."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,19 +11,20 @@ import torch
 
 from foldwright.models.peptide.draws import Draw, batches_of, draw_sequences, timesteps_of
 from foldwright.models.peptide.model import PeptideModel
+from foldwright.models.peptide.model_facts import ModelFacts
 from foldwright.models.peptide.peptide_files import (
     PeptideFolder,
     PeptideRecord,
     require_whole_run,
 )
 from foldwright.models.peptide.peptide_settings import (
-    ModelFacts,
     PeptidePlan,
     PeptideSettings,
     resolve_peptide_settings,
     wanted_text,
 )
-from foldwright.models.peptide.selection import Choice, choose
+from foldwright.models.peptide.seen_peptides import SeenPeptides
+from foldwright.models.peptide.selection import Barred, Choice, choose
 from foldwright.runtime.progress import ProgressFactory, silent
 from foldwright.runtime.run_record import finite_scores, weights_digest
 
@@ -33,10 +36,15 @@ _DRAWS_PER_FILE = 64
 
 @dataclass(frozen=True)
 class PeptideReport:
-    """What a run did: all its records, and how many of them were there before."""
+    """What a run did: all its records, and how many of them were there before.
+
+    `seen` is the number of training peptides that draws were compared with: 0 where the run lets
+    them pass, None where the weights cannot tell.
+    """
 
     records: tuple[PeptideRecord, ...]
     resumed: int
+    seen: int | None
 
     @property
     def failed(self) -> tuple[PeptideRecord, ...]:
@@ -59,6 +67,7 @@ def generate_peptides(
     out: Path,
     *,
     device: torch.device,
+    avoid: Sequence[str] = (),
     score: PeptideScore | None = None,
     progress: ProgressFactory = silent,
 ) -> PeptideReport:
@@ -75,6 +84,7 @@ def generate_peptides(
         settings: what to make.
         out: folder for all files.
         device: where to compute.
+        avoid: peptides that must not come out.
         score: scores of finished peptides, columns of the table.
         progress: told about every step of every draw.
 
@@ -86,15 +96,17 @@ def generate_peptides(
     folder = PeptideFolder(out)
     before = folder.finished()
     require_whole_run(out, settings.num, before)
-    folder.begin(_run_identity(model, settings, plan))
+    barred = _barred(model, settings, plan, avoid)
+    folder.begin(_run_identity(model, settings, plan, barred))
+    seen = _num_compared(model, settings, barred.seen)
     if len(before) == settings.num:
-        return PeptideReport(tuple(before), len(before))
-    runner = _Runner(model, plan, folder, device, progress)
+        return PeptideReport(tuple(before), len(before), seen)
+    runner = _Runner(model, plan, barred, folder, device, progress)
     choices = runner.run(settings, before)
     records = [_record(choice, settings, plan, model.labels) for choice in choices]
     records = [*before, *_scored(records, score)]
     folder.finish(records)
-    return PeptideReport(tuple(records), len(before))
+    return PeptideReport(tuple(records), len(before), seen)
 
 
 class _Runner:
@@ -104,12 +116,13 @@ class _Runner:
         self,
         model: PeptideModel,
         plan: PeptidePlan,
+        barred: Barred,
         folder: PeptideFolder,
         device: torch.device,
         progress: ProgressFactory,
     ) -> None:
-        self._model, self._plan, self._folder = model, plan, folder
-        self._device, self._progress = device, progress
+        self._model, self._plan, self._barred = model, plan, barred
+        self._folder, self._device, self._progress = folder, device, progress
         self._drawn = folder.drafts()
         self._unsaved: dict[tuple[int, int], str | None] = {}
 
@@ -117,10 +130,9 @@ class _Runner:
         """Decide the peptides from number `len(before)` on."""
         indices = range(len(before), settings.num)
         taken = [record.sequence for record in before if record.status == "done"]
-        given = () if self._plan.partial is None else self._plan.partial.texts
         task = "generating"
         while True:
-            choices, missing = choose(indices, self._drawn, self._plan.rules, given, taken)
+            choices, missing = choose(indices, self._drawn, self._plan.rules, self._barred, taken)
             if not missing:
                 return choices
             draws = [
@@ -161,7 +173,27 @@ def _facts(model: PeptideModel) -> ModelFacts:
         max_length=model.max_length,
         num_timesteps=model.process.num_timesteps,
         length_counts=model.length_counts.cpu(),
+        inactive_counts=None if model.seen is None else model.seen.inactive,
     )
+
+
+def _barred(
+    model: PeptideModel, settings: PeptideSettings, plan: PeptidePlan, avoid: Sequence[str]
+) -> Barred:
+    """What may not come out: what is to be avoided always, the rest where peptides are unique."""
+    if not settings.unique:
+        return Barred(avoided=frozenset(avoid))
+    given = () if plan.partial is None else plan.partial.texts
+    seen = None if settings.allow_known else model.seen
+    return Barred(given, frozenset(avoid), seen)
+
+
+def _num_compared(
+    model: PeptideModel, settings: PeptideSettings, seen: SeenPeptides | None
+) -> int | None:
+    if seen is not None:
+        return len(seen.digests)
+    return 0 if settings.allow_known or not settings.unique else None
 
 
 def _record(
@@ -194,7 +226,7 @@ def _scored(records: Sequence[PeptideRecord], score: PeptideScore | None) -> lis
 
 
 def _run_identity(
-    model: PeptideModel, settings: PeptideSettings, plan: PeptidePlan
+    model: PeptideModel, settings: PeptideSettings, plan: PeptidePlan, barred: Barred
 ) -> dict[str, Any]:
     """All that decides what peptide `i` of a run is; the number of peptides does not."""
     asked = settings.model_dump(exclude={"num"} | set(plan.sampler.options))
@@ -202,4 +234,10 @@ def _run_identity(
         **asked,
         **plan.sampler.options,
         "weights_sha256": weights_digest(model.state_dict()),
+        "seen_sha256": None if barred.seen is None else barred.seen.fingerprint(),
+        "avoid_sha256": _text_digest(barred.avoided) if barred.avoided else None,
     }
+
+
+def _text_digest(sequences: AbstractSet[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(sequences)).encode()).hexdigest()

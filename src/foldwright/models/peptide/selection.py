@@ -3,16 +3,45 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby
 
 from foldwright.models.peptide.peptide_settings import DrawRules
+from foldwright.models.peptide.seen_peptides import SeenPeptides
 
 NOT_FINITE = "numbers that are not finite"
 REPEATED = "peptides the run holds already"
 GIVEN = "the peptide that was given"
+SEEN = "peptides the weights were trained on"
+AVOIDED = "peptides to avoid"
 LONG_RUN = "too long a run of one residue"
 LOW_ENTROPY = "too few kinds of residues"
+
+
+@dataclass(frozen=True)
+class Barred:
+    """Peptides that are no results, whatever the draws.
+
+    Attributes:
+        given: peptides that the run began with.
+        avoided: peptides that the user has and does not want again.
+        seen: what the weights were trained on; None to let it pass.
+    """
+
+    given: Sequence[str] = ()
+    avoided: AbstractSet[str] = frozenset()
+    seen: SeenPeptides | None = None
+
+    def fault(self, sequence: str) -> str:
+        """Why a peptide is barred; empty if it is not."""
+        if sequence in self.given:
+            return GIVEN
+        if sequence in self.avoided:
+            return AVOIDED
+        if self.seen is not None and self.seen.holds(sequence):
+            return SEEN
+        return ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +63,7 @@ def choose(
     indices: Sequence[int],
     draws: Mapping[tuple[int, int], str | None],
     rules: DrawRules,
-    given: Sequence[str],
+    barred: Barred,
     taken: Sequence[str] = (),
 ) -> tuple[list[Choice], list[tuple[int, int]]]:
     """Go through peptides by number and take the first good draw of each.
@@ -48,7 +77,7 @@ def choose(
         indices: numbers of the peptides, rising.
         draws: what the model made; None where it was not finite.
         rules: what makes a draw bad.
-        given: peptides that the run began with, which are no results.
+        barred: peptides that are no results.
         taken: sequences of lower numbers, decided before.
     """
     held = set(taken)
@@ -61,7 +90,7 @@ def choose(
                 missing.append((index, attempt))
                 break
             sequence = draws[index, attempt]
-            fault = _fault(sequence, rules, held, given)
+            fault = _fault(sequence, rules, held, barred)
             if not fault:
                 assert sequence is not None
                 held.add(sequence)
@@ -73,12 +102,13 @@ def choose(
     return choices, missing
 
 
-def _fault(sequence: str | None, rules: DrawRules, held: set[str], given: Sequence[str]) -> str:
+def _fault(sequence: str | None, rules: DrawRules, held: set[str], barred: Barred) -> str:
     """Why a draw is no result; empty if it is one."""
     if sequence is None:
         return NOT_FINITE
-    if rules.unique and sequence in given:
-        return GIVEN
+    fault = barred.fault(sequence)
+    if fault:
+        return fault
     if rules.unique and sequence in held:
         return REPEATED
     if rules.max_run is not None and longest_run(sequence) > rules.max_run:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from foldwright.models.peptide.config import EncoderConfig, PeptideConfig
 from foldwright.models.peptide.encoder import BundledEncoder
 from foldwright.models.peptide.model import PeptideModel
+from foldwright.models.peptide.seen_peptides import split_state
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.weight_files import WeightCard, bundled_path, read_weights, write_weights
 
@@ -29,9 +30,13 @@ class PeptideCard(WeightCard):
 
 
 def save_peptide_weights(model: PeptideModel, path: Path, *, provenance: dict[str, Any]) -> None:
-    """Write a model (.safetensors) and its card (.json), each atomically, the card last."""
+    """Write a model (.safetensors) and its card (.json), each atomically, the card last.
+
+    What the model remembers of its training peptides (`seen`) goes into the same file.
+    """
     card = PeptideCard(part="model", model=model.config, labels=model.labels, provenance=provenance)
-    write_weights(path, model.state_dict(), card)
+    remembered = {} if model.seen is None else model.seen.tensors()
+    write_weights(path, {**model.state_dict(), **remembered}, card)
 
 
 def load_peptide_weights(path: Path | str) -> PeptideModel:
@@ -46,7 +51,8 @@ def load_peptide_weights(path: Path | str) -> PeptideModel:
         message = f"holds the {card.part} alone; expected a whole model, from stage 1, 2 or 3"
         raise InputError(Problem(str(path), message))
     model = PeptideModel(card.model, card.labels)
-    load_state(model, state, path)
+    weights, model.seen = split_state(state)
+    load_state(model, weights, path)
     return model.eval()
 
 
