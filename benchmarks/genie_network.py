@@ -106,7 +106,7 @@ def main() -> None:
     for length in arguments.lengths:
         seconds: dict[str, float] = {}
         for case in arguments.cases:
-            if not case.endswith("plain"):  # as the command line does; the worker inherits it
+            if case in ("forward", "sample"):  # as the command line does; the worker inherits it
                 prefer_huge_pages()
             with ProcessPoolExecutor(1, mp_context=context) as pool:
                 job = (length, case, arguments.threads, arguments.repeats)

@@ -173,3 +173,11 @@ def test_doctor_in_json_and_as_a_table(capsys):
     assert main(["doctor"]) == 0
     table = capsys.readouterr().out
     assert all(row["found"] in table for row in rows if row["subject"] in ("torch", "python"))
+
+
+@pytest.mark.parametrize(("command", "asks"), [("train", False), ("design", True)])
+def test_training_does_not_ask_for_huge_pages(command, asks, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(door, "prefer_huge_pages", lambda: asked.append(command))
+    assert main([command, "--help"]) == 0
+    assert bool(asked) is asks

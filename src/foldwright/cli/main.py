@@ -125,9 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after `foldwright`; those of the process by default.
     """
-    prefer_huge_pages()  # commands import torch later
-    _show_notes()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] != ["train"]:
+        prefer_huge_pages()  # commands import torch later
+    _show_notes()
     try:
         with _terminate_as_ctrl_c():
             result = build_app(words)(
