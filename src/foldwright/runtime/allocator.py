@@ -21,8 +21,8 @@ def prefer_huge_pages() -> None:
 
     For forward passes. A training step allocates and frees so much that zeroing whole pages costs
     more than it saves (a third more CPU time at 256 residues), so that training does not ask for
-    it. The setting is torch's own and is left alone where the user has made it. Systems without huge
-    pages ignore it.
+    it. The setting is torch's own and is left alone where the user has made it. Systems without
+    huge pages ignore it.
     """
     os.environ.setdefault(HUGE_PAGES, "1")
 
