@@ -60,6 +60,27 @@ def test_running_again_adds_and_reports_as_json(
     assert (out / "peptides.fasta").read_text().startswith(first)
 
 
+def test_known_and_avoided_peptides_do_not_come_out(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--num", "12", "--template", "KKKKX", "--json", "--no-unique"]
+    assert _peptide(weights, tmp_path / "first", *words) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["known_peptides"] == "let pass"
+    found = {row["sequence"] for row in result["peptides"]}
+    bad, avoid = tmp_path / "bad.csv", tmp_path / "avoid.csv"
+    avoid.write_text("sequence\n" + "\n".join(sorted(found)[:1]) + "\n")
+    assert _peptide(weights, tmp_path / "next", *words, "--avoid", str(avoid)) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert sorted(found)[0] not in {row["sequence"] for row in result["peptides"]}
+    assert result["drawn_again"]["peptides to avoid"] >= 1
+    bad.write_text("sequence\nKLLX\n")
+    assert _peptide(weights, tmp_path / "none", *words, "--avoid", str(bad)) == 2
+    assert "residue 4 is 'X'" in " ".join(capsys.readouterr().err.split())
+    assert _peptide(weights, tmp_path / "old", "--num", "1", "--length", "9", "--json") == 0
+    assert "have no list" in json.loads(capsys.readouterr().out)["known_peptides"]
+
+
 def test_a_classifier_adds_probabilities_and_its_worth(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,6 +77,8 @@ def test_a_run_leaves_weights_their_story_and_its_course(run: Path) -> None:
     assert model.labels == ("antimicrobial", "antifungal", "antiviral", "toxic")
     assert model.length_counts[-1].sum() > 30
     assert model.latent_std.min() > 0
+    assert model.seen is not None
+    assert len(model.seen.digests) == model.length_counts[-1].sum()
     card, _ = read_weights(PeptideCard, run / "last.safetensors")
     assert card.provenance["step"] == 6
     assert "table.csv, SHA-256" in card.provenance["data"]

@@ -35,6 +35,14 @@ def test_the_card_says_where_the_weights_come_from() -> None:
         assert (FOLDER / f"{BUNDLED}.{log}").read_text().startswith("step,")
 
 
+def test_training_peptides_are_known(model: PeptideModel) -> None:
+    assert model.seen is not None
+    assert len(model.seen.digests) > 60000
+    assert model.seen.holds(MAGAININ)
+    assert not model.seen.holds(MAGAININ[:-1] + "A")
+    assert int(model.seen.inactive[model.labels.index("antimicrobial")]) > 10000
+
+
 def test_latents_are_normalised_and_read_back(model: PeptideModel) -> None:
     batch = batch_of(MAGAININ, "ACDEFGHIKLMNPQRSTVWY")
     with torch.no_grad():
