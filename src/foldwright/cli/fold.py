@@ -27,13 +27,16 @@ def inspect_weights_command(
         foldwright fold weights inspect af3.bin.zst
 
     Args:
-        file: `NAME.bin`, `NAME.bin.zst`, or a folder that holds one, whole or in shards.
-        config: Sizes of the network as YAML. Default: those of the released parameters.
+        file: `NAME.bin`, `NAME.bin.zst`, or a folder that holds one, whole or in shards; or a
+            checkpoint of a known family (.pt, .ckpt, .safetensors).
+        config: Sizes of the network as YAML. Default: what the file tells, and those of the
+            released parameters for `NAME.bin`.
         as_json: Print one JSON object.
     """
-    summary = inspect_weights(file, load_config(FoldConfig, config))
+    summary = inspect_weights(file, _sizes(config))
     result = {
         "file": summary.source,
+        "family": summary.family,
         "identifier": summary.identifier,
         "records": summary.records,
         "values": summary.values,
@@ -58,11 +61,18 @@ def convert_weights_command(
         foldwright fold weights convert af3.bin.zst --out af3.safetensors
 
     Args:
-        file: `NAME.bin`, `NAME.bin.zst`, or a folder that holds one, whole or in shards.
+        file: `NAME.bin`, `NAME.bin.zst`, or a folder that holds one, whole or in shards; or a
+            checkpoint of a known family (.pt, .ckpt, .safetensors).
         out: The new file; ends in .safetensors.
-        config: Sizes of the network as YAML. Default: those of the released parameters.
+        config: Sizes of the network as YAML. Default: what the file tells, and those of the
+            released parameters for `NAME.bin`.
         as_json: Print one JSON object.
     """
-    count = convert_weights(file, load_config(FoldConfig, config), out)
+    count = convert_weights(file, _sizes(config), out)
     emit({"file": out, "parameters": count}, as_json)
     return DONE
+
+
+def _sizes(config: Path | None) -> FoldConfig | None:
+    """What the user says about the network; without a word, the file tells."""
+    return None if config is None else load_config(FoldConfig, config)

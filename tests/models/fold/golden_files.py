@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from foldwright.models.fold.arrays import inputs_from_arrays
 from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig
 from foldwright.models.fold.inputs import FoldInputs
-from foldwright.models.fold.weights.load import parameters_from_records
+from foldwright.models.fold.weights.record_parameters import parameters_from_records
 
 OWN_GOLDENS = Path(__file__).resolve().parents[2] / "golden" / "af3"
 

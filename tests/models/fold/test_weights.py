@@ -15,8 +15,8 @@ from foldwright.models.fold.weights.load import (
     empty_network,
     inspect_weights,
     load_fold,
-    record_problems,
 )
+from foldwright.models.fold.weights.record_parameters import record_problems
 from foldwright.models.fold.weights.records import parameter_files, read_records
 from foldwright.runtime.errors import FoldwrightError, InputError
 from tests.models.fold.golden_files import TINY

@@ -1,0 +1,155 @@
+"""OpenFold3 checkpoints: the sizes that they tell, and the order of their columns.
+
+The layout is that of package version 0.5 (weights "openbind"). Earlier weights ("preview 1" and
+"preview 2") have a norm of the pairs in every block of the diffusion transformer and turned the
+biases of column attention; they are refused by their names.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig
+from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.weights.assembly import ZERO, Layout
+from foldwright.models.fold.weights.naming import Naming
+from foldwright.models.fold.weights.openfold3_names import SPECIAL, TABLES
+from foldwright.runtime.errors import InputError
+
+TELLING = "aux_heads.pairformer_embedding.linear_i.weight"
+"""A name that no other family's checkpoints have."""
+
+_VERSION = "version_tensor"
+_EXPECTED_VERSION = [2.0, 0.0, 0.0]
+_EARLIER = "attention_pair_bias.layer_norm_z.weight"
+_PLACES = (*range(21), 31, *range(21, 25), *range(26, 30), 25, 30)
+"""Place of each of our residue classes (AlphaFold 3's and the unknown base of DNA) in theirs:
+21 amino acids, five bases of RNA, five of DNA, the gap."""
+_NUM_ELEMENTS = 119
+_INPUTS = "input_embedder.atom_attn_enc"
+_NOISY = "diffusion_module"
+_TWIN = "sample_diffusion."
+"""Beginning of the names under which the denoiser is in a checkpoint once more."""
+_CONDITIONING = f"{_NOISY}.diffusion_conditioning"
+_TOKEN_BLOCKS = f"{_NOISY}.diffusion_transformer.blocks"
+_SCORE_BLOCKS = "aux_heads.pairformer_embedding.pairformer_stack.blocks"
+_TEMPLATE_BLOCKS = "template_embedder.template_pair_stack.blocks"
+_TRUNK_BLOCKS = "pairformer_stack.blocks"
+_MSA_BLOCKS = "msa_module.blocks"
+
+Shapes = Mapping[str, torch.Size]
+
+
+def openfold3_layout(network: FoldNetwork) -> Layout:
+    """Say which tensors each parameter of the network is made of."""
+    naming = Naming(TABLES, SPECIAL, _orders(network.config))
+    return dict(naming.assemblies(network, "", ""))
+
+
+def openfold3_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the version of the layout and what is in a checkpoint twice.
+
+    Raises:
+        InputError: the checkpoint is of a version that this network does not compute, or the two
+            copies of a tensor differ.
+    """
+    if any(_TOKEN_BLOCKS in name and name.endswith(_EARLIER) for name in tensors):
+        raise InputError(
+            "is of an earlier OpenFold3 (preview 1 or 2), whose network differs; "
+            "expected the layout of package version 0.5, as in the openbind weights"
+        )
+    version = tensors.get(_VERSION)
+    if version is not None and version.tolist() != _EXPECTED_VERSION:
+        raise InputError(f"has layout version {version.tolist()}, expected {_EXPECTED_VERSION}")
+    once = {}
+    for name, value in tensors.items():
+        own = name.removeprefix(_TWIN)
+        if own != name and own in tensors and not torch.equal(value, tensors[own]):
+            raise InputError(f"tensor {name} differs from its copy {own}")
+        if name != _VERSION:
+            once[own] = value
+    return once
+
+
+def openfold3_config(shapes: Shapes) -> FoldConfig:
+    """Read the sizes of the network off the shapes of a checkpoint.
+
+    Raises:
+        InputError: a tensor that tells a size is missing.
+    """
+
+    def size(name: str, axis: int = 0) -> int:
+        if name not in shapes:
+            raise InputError(f"tensor {name} is missing")
+        return shapes[name][axis]
+
+    first = f"{_TRUNK_BLOCKS}.0"
+    return FoldConfig(
+        family="openfold3",
+        pair_channels=size("linear_z.weight"),
+        single_channels=size("linear_s.weight"),
+        msa_channels=size("msa_module_embedder.linear_m.weight"),
+        template_channels=size("template_embedder.linear_t.weight", 1),
+        input_channels=size(f"{_INPUTS}.linear_q.0.weight"),
+        outer_channels=size(f"{_MSA_BLOCKS}.0.outer_product_mean.linear_1.weight"),
+        pair_heads=size(f"{first}.pair_stack.tri_att_start.linear_z.weight"),
+        msa_heads=size(f"{_MSA_BLOCKS}.0.msa_att_row.linear_z.weight"),
+        single_heads=size(f"{first}.attn_pair_bias.linear_z.weight"),
+        num_msa_blocks=_count(shapes, _MSA_BLOCKS),
+        num_template_blocks=_count(shapes, _TEMPLATE_BLOCKS),
+        num_trunk_blocks=_count(shapes, _TRUNK_BLOCKS),
+        num_confidence_blocks=_count(shapes, _SCORE_BLOCKS),
+        atoms=AtomConfig(
+            channels=size(f"{_INPUTS}.linear_l.weight", 1),
+            pair_channels=size(f"{_INPUTS}.linear_l.weight"),
+            num_heads=size(
+                f"{_INPUTS}.atom_transformer.blocks.0.attention_pair_bias.linear_z.weight"
+            ),
+            width=size(
+                f"{_INPUTS}.atom_transformer.blocks.0.attention_pair_bias.mha.linear_k.weight"
+            ),
+            num_input_blocks=_count(shapes, f"{_INPUTS}.atom_transformer.blocks"),
+            num_diffusion_blocks=_count(shapes, f"{_NOISY}.atom_attn_enc.atom_transformer.blocks"),
+        ),
+        diffusion=_denoiser(size, _count(shapes, _TOKEN_BLOCKS)),
+    )
+
+
+def _denoiser(size: Callable[[str], int], num_blocks: int) -> DenoiserConfig:
+    grouped = 4 if num_blocks % 4 == 0 else 1  # any grouping computes the same
+    return DenoiserConfig(
+        token_channels=size(f"{_NOISY}.linear_s.weight"),
+        single_channels=size(f"{_CONDITIONING}.linear_s.weight"),
+        pair_channels=size(f"{_CONDITIONING}.linear_z.weight"),
+        num_heads=size(f"{_TOKEN_BLOCKS}.0.attention_pair_bias.linear_z.weight"),
+        num_super_blocks=num_blocks // grouped,
+        super_block_size=grouped,
+    )
+
+
+def _count(shapes: Shapes, path: str) -> int:
+    """Number of members of a list of modules."""
+    start = f"{path}."
+    places = {int(name[len(start) :].split(".")[0]) for name in shapes if name.startswith(start)}
+    return max(places, default=-1) + 1
+
+
+def _orders(config: FoldConfig) -> dict[str, tuple[int, ...]]:
+    """Place in a checkpoint of every column of the features that we order otherwise."""
+    atoms, single, kinds = config.input_channels, config.single_channels, len(_PLACES)
+    target = (
+        *(atoms + place for place in _PLACES),
+        *(atoms + kinds + place for place in _PLACES),
+        atoms + 2 * kinds,
+        *range(atoms),
+    )
+    element = [ZERO] * 128
+    element[1 : _NUM_ELEMENTS + 1] = range(_NUM_ELEMENTS)
+    return {
+        "classes": _PLACES,
+        "letters": (*_PLACES, kinds, kinds + 1),
+        "target": target,
+        "single and target": (*range(single), *(single + place for place in target)),
+        "element": tuple(element),
+    }
