@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foldwright.models.fold.arrays import inputs_from_arrays
 from foldwright.models.fold.config import AtomConfig, FoldConfig, FoldSamplerConfig
@@ -24,6 +24,7 @@ from foldwright.models.fold.network.diffusion_head import DiffusionHead
 from foldwright.models.fold.network.distogram import DistogramHead, contact_probabilities
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.noise_embedding import FixedNoiseFeatures
+from foldwright.models.fold.network.pairformer import PairBlock
 from foldwright.models.fold.network.template import SingleTemplate, TemplateEmbedding
 from foldwright.models.fold.network.workspace import Workspace
 from foldwright.models.fold.plan import FoldPlan
@@ -119,7 +120,7 @@ def test_template_features(
 ) -> None:
     golden = fold_golden("template_single_nolayers_s39")
     pair, templates = golden.input("query_embedding"), _templates(golden)
-    module = SingleTemplate(pair.shape[-1], 16, num_classes=31, num_heads=2, num_blocks=0)
+    module = SingleTemplate(pair.shape[-1], 16, nn.ModuleList(), num_classes=31)
     golden.load(module, "single_template_embedding")
     same, real = golden.mask("multichain_mask_2d"), golden.mask("padding_mask_2d")
     original_noise(golden, templates.positions[1])
@@ -144,13 +145,12 @@ def test_template_embedding(
     original_noise(golden, templates.positions[1])
     pair = golden.input("query_embedding")
     config = golden.meta["config"]
-    module = TemplateEmbedding(
-        pair.shape[-1],
-        config["num_channels"],
-        num_classes=31,
-        num_heads=config["template_stack"]["pair_attention"]["num_head"],
-        num_blocks=config["template_stack"]["num_layer"],
+    channels, stack = config["num_channels"], config["template_stack"]
+    blocks = nn.ModuleList(
+        PairBlock(channels, num_heads=stack["pair_attention"]["num_head"], factor=2)
+        for _ in range(stack["num_layer"])
     )
+    module = TemplateEmbedding(pair.shape[-1], channels, blocks, num_classes=31)
     golden.load(module, "template_embedding")
     real = golden.mask("padding_mask_2d")
     found = module(pair, templates, golden.mask("multichain_mask_2d"), real)

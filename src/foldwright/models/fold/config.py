@@ -51,6 +51,18 @@ class FoldConfig(Config):
     input_channels: int = Field(default=384, ge=1, description="channels of a token's own atoms")
     outer_channels: int = Field(default=32, ge=1, description="channels of the outer product mean")
     pair_heads: int = Field(default=4, ge=1, description="heads of the pair attentions")
+    template_heads: int | None = Field(
+        default=None, ge=1, description="the same for templates; none: as many"
+    )
+    template_head_width: int | None = Field(
+        default=None, ge=1, description="channels of one of them; none: their share, at least 16"
+    )
+    template_triangle_channels: int | None = Field(
+        default=None, ge=1, description="channels of a template's triangles; none: all of a pair"
+    )
+    msa_width: int | None = Field(
+        default=None, ge=1, description="channels of all alignment heads; none: all of a cell"
+    )
     msa_heads: int = Field(default=8, ge=1, description="heads of the alignment attention")
     single_heads: int = Field(default=16, ge=1, description="heads of the token attention")
     num_msa_blocks: int = Field(default=4, ge=0, description="blocks of the alignment stack")

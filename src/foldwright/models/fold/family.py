@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-FamilyName = Literal["alphafold3", "openfold3"]
-Windows = Literal["given", "shifted"]
+FamilyName = Literal["alphafold3", "openfold3", "protenix"]
+Windows = Literal["given", "shifted", "centred"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,21 @@ class Family:
         last_alignment_update: whether the last block of the alignment stack has parameters for an
             update that nothing reads.
         windows: which atoms see which: `given` by the input, with the original's ways (empty keys
-            are seen, spaces of keys are looked up by their place); `shifted`: laid out by
-            `windows.atom_layout`, and empty keys are hidden.
+            are seen, spaces of keys are looked up by their place); `shifted`, `centred`: laid
+            out by `windows.atom_layout`, and empty keys are hidden.
         hides_unplaced_atoms: whether an atom without a reference position has no features at all.
         stored_noise_table: whether the encoding of the noise level lies in the checkpoint.
         packed_atoms: how many atoms of a token have scores, counted over its real atoms; None: one
             score for each of the 24 slots.
+        turned_bias: whether the pair bias of the attention of columns is turned with them.
+        chained_norms: whether atoms go through the queries' norm before the keys' norm.
+        projects_relative: whether the denoiser projects the relative encoding before its norm.
+        gap_templates: whether a chain without templates has gaps in the first slot.
+        distogram_bias: whether the distogram's logits have a bias.
+        scores_normed_single: whether the scores start from a normalised single representation.
+        scores_lengths: whether the scores see distances themselves beside their bins.
+        sums_before_scores: whether both directions of a pair are summed before the logits of the
+            distance error, not after.
     """
 
     title: str
@@ -41,6 +50,14 @@ class Family:
     hides_unplaced_atoms: bool = True
     stored_noise_table: bool = False
     packed_atoms: int | None = None
+    turned_bias: bool = False
+    chained_norms: bool = False
+    projects_relative: bool = False
+    gap_templates: bool = False
+    distogram_bias: bool = False
+    scores_normed_single: bool = False
+    scores_lengths: bool = False
+    sums_before_scores: bool = False
 
 
 FAMILIES: Mapping[FamilyName, Family] = {
@@ -54,5 +71,21 @@ FAMILIES: Mapping[FamilyName, Family] = {
         hides_unplaced_atoms=False,
         stored_noise_table=True,
         packed_atoms=23,
+    ),
+    "protenix": Family(
+        "Protenix",
+        num_classes=32,
+        symmetric_bonds=True,
+        last_alignment_update=False,
+        windows="centred",
+        stored_noise_table=True,
+        turned_bias=True,
+        chained_norms=True,
+        projects_relative=True,
+        gap_templates=True,
+        distogram_bias=True,
+        scores_normed_single=True,
+        scores_lengths=True,
+        sums_before_scores=True,
     ),
 }

@@ -12,6 +12,7 @@ from foldwright.models.fold.inputs import FoldInputs, Tokens
 from foldwright.models.fold.windows import atom_layout
 from foldwright.runtime.errors import InputError
 
+_GAP = 21
 _DNA_BASES = (26, 27, 28, 29)
 _UNKNOWN_BASE = 30
 _UNKNOWN_DNA_BASE = 31
@@ -33,8 +34,11 @@ def family_inputs(inputs: FoldInputs, family: Family) -> FoldInputs:
         inputs = _with_dna_class(inputs)
     if family.symmetric_bonds:
         inputs = replace(inputs, bonds=torch.cat([inputs.bonds, inputs.bonds.flip(1)]))
-    if family.windows == "shifted":
-        inputs = replace(inputs, layout=atom_layout(inputs.reference.real))
+    if family.gap_templates:
+        inputs = _with_gap_templates(inputs)
+    if family.windows != "given":
+        layout = atom_layout(inputs.reference.real, shifted=family.windows == "shifted")
+        inputs = replace(inputs, layout=layout)
     return inputs
 
 
@@ -67,6 +71,15 @@ def _with_dna_class(inputs: FoldInputs) -> FoldInputs:
             inputs.templates, residue_class=_split(inputs.templates.residue_class, dna)
         ),
     )
+
+
+def _with_gap_templates(inputs: FoldInputs) -> FoldInputs:
+    """Give the tokens of chains without a template the class of gaps in the first slot."""
+    templates, chain = inputs.templates, inputs.tokens.asym_id
+    seen = chain[templates.mask.any((0, 2))]
+    classes = templates.residue_class.clone()
+    classes[:1, ~torch.isin(chain, seen)] = _GAP
+    return replace(inputs, templates=replace(templates, residue_class=classes))
 
 
 def _dna_tokens(tokens: Tokens) -> Bool[Tensor, " n"]:

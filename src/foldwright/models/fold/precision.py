@@ -20,7 +20,9 @@ def set_precision(network: FoldNetwork, precision: FoldPrecision) -> None:
     """
     dtype = torch.bfloat16 if precision == "bfloat16-trunk" else torch.float32
     scores = network.confidence
-    parts = (network.trunk, scores.blocks)
-    linears = [m for part in parts for m in part.modules() if isinstance(m, nn.Linear)]
-    for linear in (*linears, scores.rows_target, scores.columns_target, scores.distances):
-        linear.to(dtype)
+    parts = [network.trunk, scores.blocks, scores.rows_target, scores.columns_target]
+    parts += [scores.distances] if scores.lengths is None else [scores.distances, scores.lengths]
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)

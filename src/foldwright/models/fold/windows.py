@@ -42,10 +42,11 @@ def without_empty_windows(layout: AtomLayout, real: Bool[Tensor, "n a"]) -> Atom
     )
 
 
-def atom_layout(real: Bool[Tensor, "n 24"]) -> AtomLayout:
+def atom_layout(real: Bool[Tensor, "n 24"], *, shifted: bool = True) -> AtomLayout:
     """Lay out the real atoms in windows, each with the 128 atoms nearest in order as keys.
 
-    Keys are shifted at both ends, so that a window has fewer than 128 only if the input has
+    Keys are `shifted` at both ends, so that a window has fewer than 128 only if the input has; or
+    else they lie around the queries, and keys before the first and after the last atom are empty
     (Abramson et al. 2024, algorithm 7). Every key finds its own reference space.
 
     Raises:
@@ -57,10 +58,12 @@ def atom_layout(real: Bool[Tensor, "n 24"]) -> AtomLayout:
         raise InputError("the input has no atoms to predict; expected at least one")
     first = torch.arange(0, count, _QUERIES, device=real.device)
     queries = first[:, None] + torch.arange(_QUERIES, device=real.device)
-    start = (first + (_QUERIES - _KEYS) // 2).clamp(0, max(count - _KEYS, 0))
+    start = first + (_QUERIES - _KEYS) // 2
+    if shifted:
+        start = start.clamp(0, max(count - _KEYS, 0))
     keys = start[:, None] + torch.arange(_KEYS, device=real.device)
-    is_query, is_key = queries < count, keys < count
-    queries, keys = slots[queries.clamp(max=count - 1)], keys.clamp(max=count - 1)
+    is_query, is_key = queries < count, (keys >= 0) & (keys < count)
+    queries, keys = slots[queries.clamp(max=count - 1)], keys.clamp(0, count - 1)
     places = torch.zeros(real.numel(), dtype=torch.long, device=real.device)
     places[slots] = torch.arange(count, device=real.device)
     return AtomLayout(

@@ -37,4 +37,5 @@ def _transformer(config: FoldConfig, num_blocks: int) -> AtomTransformer:
         width=sizes.width,
         num_blocks=num_blocks,
         mask=window_logits if config.differences.windows == "given" else hide_empty_keys,
+        chained_norms=config.differences.chained_norms,
     )

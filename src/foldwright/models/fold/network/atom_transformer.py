@@ -51,6 +51,7 @@ class AtomTransformer(nn.Module):
         width: int,
         num_blocks: int,
         mask: WindowMask,
+        chained_norms: bool = False,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
@@ -58,7 +59,8 @@ class AtomTransformer(nn.Module):
         self.pair_norm = nn.LayerNorm(pair_channels, bias=False)
         self.pair_logits = Linear(pair_channels, num_blocks * num_heads, bias=False)
         self.blocks = nn.ModuleList(
-            AtomBlock(channels, num_heads=num_heads, width=width) for _ in range(num_blocks)
+            AtomBlock(channels, num_heads=num_heads, width=width, chained_norms=chained_norms)
+            for _ in range(num_blocks)
         )
 
     def prepare(self, context: AtomContext) -> tuple[PreparedBlock, ...]:
@@ -93,10 +95,17 @@ class AtomTransformer(nn.Module):
 class AtomBlock(nn.Module):
     """Attention and transition of the atoms in their windows, both conditioned."""
 
-    def __init__(self, channels: int, *, num_heads: int, width: int) -> None:
+    def __init__(
+        self, channels: int, *, num_heads: int, width: int, chained_norms: bool = False
+    ) -> None:
         super().__init__()
         self.attention = WindowAttention(
-            channels, channels, num_heads=num_heads, key_width=width, value_width=width
+            channels,
+            channels,
+            num_heads=num_heads,
+            key_width=width,
+            value_width=width,
+            chained_norms=chained_norms,
         )
         self.transition = ConditionedTransition(channels, channels, factor=2)
 

@@ -98,7 +98,10 @@ class WindowModulation(NamedTuple):
 
 
 class WindowAttention(nn.Module):
-    """Attention of 32 query atoms to 128 key atoms in every window (algorithm 24, windowed)."""
+    """Attention of 32 query atoms to 128 key atoms in every window (algorithm 24, windowed).
+
+    With `chained_norms` keys are made of the normalised queries, which are the same atoms then.
+    """
 
     def __init__(
         self,
@@ -108,8 +111,10 @@ class WindowAttention(nn.Module):
         num_heads: int,
         key_width: int,
         value_width: int,
+        chained_norms: bool = False,
     ) -> None:
         super().__init__()
+        self.chained_norms = chained_norms
         self.query_norm = AdaptiveLayerNorm(channels, condition_channels)
         self.key_norm = AdaptiveLayerNorm(channels, condition_channels)
         self.heads = GatedHeads(
@@ -142,9 +147,9 @@ class WindowAttention(nn.Module):
             logits: pair and mask terms.
             to_windows: keys or values of the atoms in the layout of `x_key` to (w, k, channels).
         """
-        key = self.key_norm(x_key, by.key_scale, by.key_shift)
-        keys, values = (to_windows(part(key)) for part in (self.heads.key, self.heads.value))
         query = self.query_norm(x, by.query.scale, by.query.shift)
+        key = self.key_norm(query if self.chained_norms else x_key, by.key_scale, by.key_shift)
+        keys, values = (to_windows(part(key)) for part in (self.heads.key, self.heads.value))
         update: Tensor = self.out(self.heads(query, keys, values, logits), by.query.gate)
         return update
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.features import NUM_DISTANCE_BINS, distance_bins
 from foldwright.models.fold.inputs import FoldInputs, Tokens
+from foldwright.models.fold.network.pair_parts import pairformer_blocks
 from foldwright.models.fold.network.pairformer import PairformerBlock
 from foldwright.models.fold.network.template import bin_linear
 from foldwright.models.fold.network.workspace import Workspace, row_blocks
@@ -41,18 +42,16 @@ class ConfidenceHead(nn.Module):
     def __init__(self, config: FoldConfig) -> None:
         super().__init__()
         target, pair, single = config.target_channels, config.pair_channels, config.single_channels
-        packed = config.differences.packed_atoms
-        self.slots = every_slot if packed is None else packed_slots
-        num_atoms = packed or 24
+        family = config.differences
+        self.slots = every_slot if family.packed_atoms is None else packed_slots
+        self.error_logits = logits_of_sum if family.sums_before_scores else sum_of_logits
+        num_atoms = family.packed_atoms or 24
+        self.single_norm = ClampedNorm(single) if family.scores_normed_single else nn.Identity()
         self.columns_target = Linear(target, pair, bias=False)
         self.rows_target = Linear(target, pair, bias=False)
         self.distances = Linear(NUM_DISTANCE_BINS, pair, bias=False)
-        self.blocks = nn.ModuleList(
-            PairformerBlock(
-                pair, single, pair_heads=config.pair_heads, single_heads=config.single_heads
-            )
-            for _ in range(config.num_confidence_blocks)
-        )
+        self.lengths = Linear(1, pair, bias=False) if family.scores_lengths else None
+        self.blocks = pairformer_blocks(config, config.num_confidence_blocks)
         self.distance_norm = nn.LayerNorm(pair)
         self.distance_half_logits = Linear(pair, NUM_ERROR_BINS, bias=False, init="final")
         self.aligned_norm = nn.LayerNorm(pair)
@@ -73,15 +72,19 @@ class ConfidenceHead(nn.Module):
     ) -> Confidence:
         """Score one structure; padding pairs have zero errors."""
         tokens, real = inputs.tokens, inputs.tokens.pair_mask
-        bins = distance_bins(inputs.pseudo_beta.take(positions, dims=2)).where(real, 0)
+        places = inputs.pseudo_beta.take(positions, dims=2)
+        bins = distance_bins(places).where(real, 0)
         dtype = self.distances.weight.dtype
-        target, single = target.to(dtype), single.to(dtype, copy=True)
+        target, single = target.to(dtype), self.single_norm(single).to(dtype, copy=True)
         columns, first = self.columns_target(target), self.rows_target(target)
         pair = pair.to(dtype, copy=True)
         for rows in row_blocks(pair):
             pair[rows].add_(columns[None])
             pair[rows].add_(first[rows, None])
             pair[rows].add_(bin_linear(self.distances, bins[rows]))
+            if self.lengths is not None:
+                apart = (places[rows, None] - places[None]).norm(dim=-1, keepdim=True)
+                pair[rows].add_(self.lengths(apart.to(dtype)))
         for block in self.blocks:
             assert isinstance(block, PairformerBlock)
             block.update(pair, single, tokens.mask, work)
@@ -110,14 +113,49 @@ class ConfidenceHead(nn.Module):
         sizes = chain_pair_sizes(tokens)
         results = [pair.new_empty(n, n) for _ in range(4)]
         for rows in row_blocks(pair):
-            half = self.distance_half_logits(self.distance_norm(pair[rows]))
-            other = self.distance_half_logits(self.distance_norm(pair[:, rows])).transpose(0, 1)
+            norm, linear = self.distance_norm, self.distance_half_logits
+            distance = self.error_logits(norm, linear, pair[rows], pair[:, rows])
             aligned = torch.softmax(self.aligned_logits(self.aligned_norm(pair[rows])), dim=-1)
             results[0][rows] = aligned @ centre
-            results[1][rows] = torch.softmax(half + other, dim=-1) @ centre
+            results[1][rows] = torch.softmax(distance, dim=-1) @ centre
             results[2][rows] = aligned @ whole
             results[3][rows] = (aligned * tm_weights(sizes[rows], centre)).sum(-1)
         return tuple(results)
+
+
+class ClampedNorm(nn.Module):
+    """Layer norm of values cut to [-512, 512]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Float[Tensor, "*batch c"]) -> Float[Tensor, "*batch c"]:
+        """Normalise the last axis."""
+        normed: Tensor = self.layer_norm(x.clamp(-512, 512))
+        return normed
+
+
+def sum_of_logits(
+    norm: nn.LayerNorm,
+    linear: Linear,
+    rows: Float[Tensor, "r n c"],
+    columns: Float[Tensor, "n r c"],
+) -> Float[Tensor, "r n k"]:
+    """Symmetric logits: those of (i, j) and of (j, i), each normalised on its own."""
+    logits: Tensor = linear(norm(rows)) + linear(norm(columns)).transpose(0, 1)
+    return logits
+
+
+def logits_of_sum(
+    norm: nn.LayerNorm,
+    linear: Linear,
+    rows: Float[Tensor, "r n c"],
+    columns: Float[Tensor, "n r c"],
+) -> Float[Tensor, "r n k"]:
+    """Symmetric logits of the sum of (i, j) and (j, i)."""
+    logits: Tensor = linear(norm(rows + columns.transpose(0, 1)))
+    return logits
 
 
 def every_slot(scores: Float[Tensor, "n 24"], real: Bool[Tensor, "n 24"]) -> Float[Tensor, "n 24"]:

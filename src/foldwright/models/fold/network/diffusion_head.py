@@ -47,10 +47,12 @@ class DiffusionHead(nn.Module):
     def __init__(self, config: FoldConfig) -> None:
         super().__init__()
         sizes, atoms = config.diffusion, config.atoms
-        self.pair_norm = nn.LayerNorm(config.pair_channels + RELATIVE_CHANNELS, bias=False)
-        self.pair = Linear(
-            config.pair_channels + RELATIVE_CHANNELS, sizes.pair_channels, bias=False
-        )
+        width = config.pair_channels
+        projected = config.differences.projects_relative
+        self.relative = Linear(RELATIVE_CHANNELS, width, bias=False) if projected else nn.Identity()
+        both = width + (width if projected else RELATIVE_CHANNELS)
+        self.pair_norm = nn.LayerNorm(both, bias=False)
+        self.pair = Linear(both, sizes.pair_channels, bias=False)
         self.pair_transitions = nn.ModuleList(
             GatedTransition(sizes.pair_channels, 2) for _ in range(2)
         )
@@ -117,7 +119,7 @@ class DiffusionHead(nn.Module):
         n = len(pair)
         conditioned = pair.new_empty(n, n, self.pair.out_features)
         for rows in row_blocks(pair):
-            relative = relative_encoding(inputs.tokens, rows, pair.dtype)
+            relative = self.relative(relative_encoding(inputs.tokens, rows, pair.dtype))
             part = self.pair(self.pair_norm(torch.cat([pair[rows], relative], dim=-1)))
             for transition in self.pair_transitions:
                 assert isinstance(transition, GatedTransition)

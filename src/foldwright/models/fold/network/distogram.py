@@ -12,9 +12,9 @@ NUM_BINS = 64
 class DistogramHead(nn.Module):
     """Logits of 64 distance bins from 2.3 to 21.7 Å (Jumper et al. 2021, supplement 1.9.8)."""
 
-    def __init__(self, pair_channels: int) -> None:
+    def __init__(self, pair_channels: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.half_logits = Linear(pair_channels, NUM_BINS, bias=False, init="final")
+        self.half_logits = Linear(pair_channels, NUM_BINS, bias=bias, init="final")
 
     def forward(self, pair: Float[Tensor, "n n c"]) -> Float[Tensor, "n n 64"]:
         """Compute symmetric logits."""

@@ -26,7 +26,7 @@ class FoldNetwork(nn.Module):
         self.trunk = Trunk(config)
         self.diffusion = DiffusionHead(config)
         self.confidence = ConfidenceHead(config)
-        self.distogram = DistogramHead(config.pair_channels)
+        self.distogram = DistogramHead(config.pair_channels, bias=config.differences.distogram_bias)
 
     def target_features(self, inputs: FoldInputs) -> Float[Tensor, "n f"]:
         """Class, profile, deletions and own atoms of every token (algorithm 2)."""

@@ -58,15 +58,18 @@ class OuterProductMean(nn.Module):
 class MSAPairAttention(nn.Module):
     """Averages of the columns weighted by the pair representation (algorithm 10)."""
 
-    def __init__(self, msa_channels: int, pair_channels: int, *, num_heads: int) -> None:
+    def __init__(
+        self, msa_channels: int, pair_channels: int, *, num_heads: int, width: int | None = None
+    ) -> None:
         super().__init__()
+        width = width or msa_channels
         self.num_heads = num_heads
         self.layer_norm = nn.LayerNorm(msa_channels)
         self.pair_norm = nn.LayerNorm(pair_channels)
         self.pair_logits = Linear(pair_channels, num_heads, bias=False)
-        self.value = Linear(msa_channels, msa_channels, bias=False)
-        self.gate = Linear(msa_channels, msa_channels, bias=False)
-        self.out = Linear(msa_channels, msa_channels, bias=False, init="final")
+        self.value = Linear(msa_channels, width, bias=False)
+        self.gate = Linear(msa_channels, width, bias=False)
+        self.out = Linear(width, msa_channels, bias=False, init="final")
 
     def forward(
         self,
@@ -103,7 +106,7 @@ class MSAPairAttention(nn.Module):
             x = self.layer_norm(msa[rows])
             value = self.value(x).view(len(x), n, self.num_heads, -1).permute(2, 1, 0, 3)
             mixed = (weights @ value.flatten(-2)).view(self.num_heads, n, len(x), -1)
-            mixed = mixed.permute(2, 1, 0, 3).reshape(x.shape)
+            mixed = mixed.permute(2, 1, 0, 3).flatten(-2)
             yield rows, self.out(mixed.mul_(torch.sigmoid(self.gate(x))))
 
 
@@ -118,12 +121,18 @@ class MSABlock(nn.Module):
         outer_channels: int,
         msa_heads: int,
         pair_heads: int,
+        msa_width: int | None = None,
+        turned_bias: bool = False,
     ) -> None:
         super().__init__()
         self.outer_product = OuterProductMean(msa_channels, outer_channels, pair_channels)
-        self.attention = MSAPairAttention(msa_channels, pair_channels, num_heads=msa_heads)
+        self.attention = MSAPairAttention(
+            msa_channels, pair_channels, num_heads=msa_heads, width=msa_width
+        )
         self.transition = GatedTransition(msa_channels, 4)
-        self.pair = PairBlock(pair_channels, num_heads=pair_heads, factor=4)
+        self.pair = PairBlock(
+            pair_channels, num_heads=pair_heads, factor=4, turned_bias=turned_bias
+        )
 
     def forward(
         self,
@@ -155,8 +164,16 @@ class LastMSABlock(nn.Module):
     """The last block where it has no update of the alignment: outer product and pair updates."""
 
     def __init__(
-        self, msa_channels: int, pair_channels: int, *, outer_channels: int, pair_heads: int
+        self,
+        msa_channels: int,
+        pair_channels: int,
+        *,
+        outer_channels: int,
+        pair_heads: int,
+        turned_bias: bool = False,
     ) -> None:
         super().__init__()
         self.outer_product = OuterProductMean(msa_channels, outer_channels, pair_channels)
-        self.pair = PairBlock(pair_channels, num_heads=pair_heads, factor=4)
+        self.pair = PairBlock(
+            pair_channels, num_heads=pair_heads, factor=4, turned_bias=turned_bias
+        )

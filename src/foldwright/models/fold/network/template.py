@@ -22,22 +22,10 @@ class TemplateEmbedding(nn.Module):
     """Mean over all slots, empty ones included (Abramson et al. 2024, algorithm 16)."""
 
     def __init__(
-        self,
-        pair_channels: int,
-        channels: int,
-        *,
-        num_classes: int,
-        num_heads: int,
-        num_blocks: int,
+        self, pair_channels: int, channels: int, blocks: nn.ModuleList, *, num_classes: int
     ) -> None:
         super().__init__()
-        self.single = SingleTemplate(
-            pair_channels,
-            channels,
-            num_classes=num_classes,
-            num_heads=num_heads,
-            num_blocks=num_blocks,
-        )
+        self.single = SingleTemplate(pair_channels, channels, blocks, num_classes=num_classes)
         self.out = Linear(channels, pair_channels, bias=False, init="relu")
 
     def forward(
@@ -91,13 +79,7 @@ class SingleTemplate(nn.Module):
     """Features of one template and its pair blocks."""
 
     def __init__(
-        self,
-        pair_channels: int,
-        channels: int,
-        *,
-        num_classes: int,
-        num_heads: int,
-        num_blocks: int,
+        self, pair_channels: int, channels: int, blocks: nn.ModuleList, *, num_classes: int
     ) -> None:
         super().__init__()
         self.distances = Linear(NUM_DISTANCE_BINS, channels, bias=False)
@@ -110,9 +92,7 @@ class SingleTemplate(nn.Module):
         self.has_direction = Linear(1, channels, bias=False)
         self.pair = Linear(pair_channels, channels, bias=False)
         self.pair_norm = nn.LayerNorm(pair_channels)
-        self.blocks = nn.ModuleList(
-            PairBlock(channels, num_heads=num_heads, factor=2) for _ in range(num_blocks)
-        )
+        self.blocks = blocks
         self.out_norm = nn.LayerNorm(channels)
 
     def forward(

@@ -1,7 +1,5 @@
 """One pass through the trunk (Abramson et al. 2024, algorithm 1, lines 1 to 14)."""
 
-from collections.abc import Iterator
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -16,8 +14,12 @@ from foldwright.models.fold.features import (
 )
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.msa import LastMSABlock, MSABlock
+from foldwright.models.fold.network.pair_parts import (
+    msa_blocks,
+    pairformer_blocks,
+    template_embedding,
+)
 from foldwright.models.fold.network.pairformer import PairformerBlock
-from foldwright.models.fold.network.template import TemplateEmbedding
 from foldwright.models.fold.network.workspace import Workspace, row_blocks
 from foldwright.nn.linear import Linear
 
@@ -35,25 +37,14 @@ class Trunk(nn.Module):
         self.previous_pair = Linear(pair, pair, bias=False)
         self.relative = Linear(RELATIVE_CHANNELS, pair, bias=False)
         self.bonds = Linear(1, pair, bias=False)
-        self.templates = TemplateEmbedding(
-            pair,
-            config.template_channels,
-            num_classes=config.differences.num_classes,
-            num_heads=config.pair_heads,
-            num_blocks=config.num_template_blocks,
-        )
+        self.templates = template_embedding(config)
         self.msa = Linear(MSA_FEATURES, config.msa_channels, bias=False)
         self.msa_target = Linear(target, config.msa_channels, bias=False)
-        self.msa_blocks = nn.ModuleList(_msa_blocks(config))
+        self.msa_blocks = msa_blocks(config)
         self.single = Linear(target, single, bias=False)
         self.previous_single_norm = nn.LayerNorm(single)
         self.previous_single = Linear(single, single, bias=False)
-        self.blocks = nn.ModuleList(
-            PairformerBlock(
-                pair, single, pair_heads=config.pair_heads, single_heads=config.single_heads
-            )
-            for _ in range(config.num_trunk_blocks)
-        )
+        self.blocks = pairformer_blocks(config, config.num_trunk_blocks)
 
     def forward(
         self,
@@ -78,7 +69,8 @@ class Trunk(nn.Module):
         self._embed(inputs, target, pair)
         same_chain = inputs.tokens.asym_id[:, None] == inputs.tokens.asym_id[None]
         mask = inputs.tokens.pair_mask
-        self.templates.add_to(pair, inputs.templates, same_chain, mask, work)
+        if self.templates is not None:
+            self.templates.add_to(pair, inputs.templates, same_chain, mask, work)
         self._align(inputs, target, pair, row_order[: self.num_msa_rows], work)
         single = self.single(target) + self.previous_single(
             self.previous_single_norm(previous[1].to(dtype))
@@ -119,26 +111,6 @@ class Trunk(nn.Module):
                 assert isinstance(block, MSABlock)
                 block.update_alignment(msa, mask, pair, work)
             block.pair.update(pair, inputs.tokens.pair_mask, work)
-
-
-def _msa_blocks(config: FoldConfig) -> Iterator[nn.Module]:
-    """Blocks of the alignment stack; in some families the last cannot update the alignment."""
-    channels, pair = config.msa_channels, config.pair_channels
-    heads = config.pair_heads
-    full = config.num_msa_blocks - int(not config.differences.last_alignment_update)
-    for index in range(config.num_msa_blocks):
-        if index < full:
-            yield MSABlock(
-                channels,
-                pair,
-                outer_channels=config.outer_channels,
-                msa_heads=config.msa_heads,
-                pair_heads=heads,
-            )
-        else:
-            yield LastMSABlock(
-                channels, pair, outer_channels=config.outer_channels, pair_heads=heads
-            )
 
 
 def first_previous(
