@@ -28,7 +28,7 @@ class Columns:
 Suffix = str | Rows | Columns | tuple[str, Mapping[str, str]]
 """What a child's path has in addition; with its own table where it is not that of its class.
 
-In lists `{index}` counts the members from 0, and `{odd}` counts 1, 3, 5 ...
+In lists `{index}` counts the members from 0, `{number}` from 1, and `{odd}` counts 1, 3, 5 ...
 """
 
 
@@ -62,7 +62,7 @@ class Naming:
             if isinstance(child, nn.ModuleList):
                 assert isinstance(suffix, str)
                 for index, member in enumerate(child):
-                    where = suffix.format(index=index, odd=2 * index + 1)
+                    where = suffix.format(index=index, number=index + 1, odd=2 * index + 1)
                     yield from self._child(member, f"{full}.{index}", path, where)
             else:
                 yield from self._child(child, full, path, suffix)

@@ -13,6 +13,7 @@ from torch import Tensor
 from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.weights.assembly import ZERO, Layout
+from foldwright.models.fold.weights.columns import count_members, feature_orders
 from foldwright.models.fold.weights.naming import Naming
 from foldwright.models.fold.weights.openfold3_names import SPECIAL, TABLES
 from foldwright.runtime.errors import InputError
@@ -23,9 +24,6 @@ TELLING = "aux_heads.pairformer_embedding.linear_i.weight"
 _VERSION = "version_tensor"
 _EXPECTED_VERSION = [2.0, 0.0, 0.0]
 _EARLIER = "attention_pair_bias.layer_norm_z.weight"
-_PLACES = (*range(21), 31, *range(21, 25), *range(26, 30), 25, 30)
-"""Place of each of our residue classes (AlphaFold 3's and the unknown base of DNA) in theirs:
-21 amino acids, five bases of RNA, five of DNA, the gap."""
 _NUM_ELEMENTS = 119
 _INPUTS = "input_embedder.atom_attn_enc"
 _NOISY = "diffusion_module"
@@ -96,10 +94,10 @@ def openfold3_config(shapes: Shapes) -> FoldConfig:
         pair_heads=size(f"{first}.pair_stack.tri_att_start.linear_z.weight"),
         msa_heads=size(f"{_MSA_BLOCKS}.0.msa_att_row.linear_z.weight"),
         single_heads=size(f"{first}.attn_pair_bias.linear_z.weight"),
-        num_msa_blocks=_count(shapes, _MSA_BLOCKS),
-        num_template_blocks=_count(shapes, _TEMPLATE_BLOCKS),
-        num_trunk_blocks=_count(shapes, _TRUNK_BLOCKS),
-        num_confidence_blocks=_count(shapes, _SCORE_BLOCKS),
+        num_msa_blocks=count_members(shapes, _MSA_BLOCKS),
+        num_template_blocks=count_members(shapes, _TEMPLATE_BLOCKS),
+        num_trunk_blocks=count_members(shapes, _TRUNK_BLOCKS),
+        num_confidence_blocks=count_members(shapes, _SCORE_BLOCKS),
         atoms=AtomConfig(
             channels=size(f"{_INPUTS}.linear_l.weight", 1),
             pair_channels=size(f"{_INPUTS}.linear_l.weight"),
@@ -109,10 +107,12 @@ def openfold3_config(shapes: Shapes) -> FoldConfig:
             width=size(
                 f"{_INPUTS}.atom_transformer.blocks.0.attention_pair_bias.mha.linear_k.weight"
             ),
-            num_input_blocks=_count(shapes, f"{_INPUTS}.atom_transformer.blocks"),
-            num_diffusion_blocks=_count(shapes, f"{_NOISY}.atom_attn_enc.atom_transformer.blocks"),
+            num_input_blocks=count_members(shapes, f"{_INPUTS}.atom_transformer.blocks"),
+            num_diffusion_blocks=count_members(
+                shapes, f"{_NOISY}.atom_attn_enc.atom_transformer.blocks"
+            ),
         ),
-        diffusion=_denoiser(size, _count(shapes, _TOKEN_BLOCKS)),
+        diffusion=_denoiser(size, count_members(shapes, _TOKEN_BLOCKS)),
     )
 
 
@@ -128,28 +128,11 @@ def _denoiser(size: Callable[[str], int], num_blocks: int) -> DenoiserConfig:
     )
 
 
-def _count(shapes: Shapes, path: str) -> int:
-    """Number of members of a list of modules."""
-    start = f"{path}."
-    places = {int(name[len(start) :].split(".")[0]) for name in shapes if name.startswith(start)}
-    return max(places, default=-1) + 1
-
-
 def _orders(config: FoldConfig) -> dict[str, tuple[int, ...]]:
     """Place in a checkpoint of every column of the features that we order otherwise."""
-    atoms, single, kinds = config.input_channels, config.single_channels, len(_PLACES)
-    target = (
-        *(atoms + place for place in _PLACES),
-        *(atoms + kinds + place for place in _PLACES),
-        atoms + 2 * kinds,
-        *range(atoms),
-    )
     element = [ZERO] * 128
     element[1 : _NUM_ELEMENTS + 1] = range(_NUM_ELEMENTS)
     return {
-        "classes": _PLACES,
-        "letters": (*_PLACES, kinds, kinds + 1),
-        "target": target,
-        "single and target": (*range(single), *(single + place for place in target)),
+        **feature_orders(config.input_channels, config.single_channels),
         "element": tuple(element),
     }
