@@ -11,6 +11,7 @@ def test_window_gives_means_and_begins_anew() -> None:
     window = Window()
     window.add({"loss": 1.0, "norm": 4.0})
     window.add({"loss": 2.0, "norm": 6.0})
+    assert (window.mean("loss"), window.mean("other")) == (1.5, 0.0)
     assert window.take() == {"loss": 1.5, "norm": 5.0}
     assert window.take() == {}
 

@@ -27,6 +27,10 @@ class Window:
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
 
+    def mean(self, name: str) -> float:
+        """Return the mean of one number so far; 0 where there was none."""
+        return self._sums.get(name, 0.0) / self._counts.get(name, 1)
+
     def take(self) -> dict[str, float]:
         """Return the means and begin anew."""
         means = {name: total / self._counts[name] for name, total in self._sums.items()}

@@ -29,6 +29,7 @@ class Recorder:
         self._resume_step = resume_step
         self._start = self._saved = self._step_start = time.monotonic()
         self._seconds, self._samples, self._rate = 0.0, 0, 0.0
+        self._mean_loss = 0.0
         self._memory_mb = _memory_mb(ranks.device)
         self._files: MetricsFiles | None = None
         self._board: TensorBoardLog | None = None
@@ -69,6 +70,7 @@ class Recorder:
         if outcome.applied:
             numbers["gradient_norm"] = outcome.gradient_norm
         state.window.add(numbers)
+        self._mean_loss = state.window.mean("loss")
         if state.step % self._config.log_every and state.step < self._config.max_steps:
             return
         self._memory_mb = _memory_mb(self._ranks.device)
@@ -99,6 +101,7 @@ class Recorder:
         """Return what a progress bar shows after a step."""
         return {
             "loss": outcome.losses["loss"],
+            "mean_loss": self._mean_loss,
             "lr": outcome.learning_rate,
             "grad_norm": outcome.gradient_norm,
             "memory_mb": self._memory_mb,
