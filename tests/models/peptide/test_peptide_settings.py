@@ -36,6 +36,12 @@ def test_the_opposite_of_a_label_that_was_never_0_is_unknown() -> None:
         resolve_peptide_settings(PeptideSettings(excluded=("antifungal",)), facts)
 
 
+def test_guidance_has_its_range_above_1_only() -> None:
+    asked: dict[str, Any] = {"activity": ("antifungal",), "guidance_range": (0.01, 0.2)}
+    assert _resolve(**asked, guidance=2.0).guidance.signal_range == (0.01, 0.2)
+    assert _resolve(**asked, guidance=0.0).guidance.signal_range == (0.0, 1.0)
+
+
 def test_the_opposite_of_nothing_is_nothing() -> None:
     assert _resolve(secondary="HHHHH", guidance=2.0).away_labels == (-1, -1, -1)
     assert _resolve(excluded=("hemolytic",), guidance=2.0).away_labels == (-1, -1, -1)
@@ -111,6 +117,8 @@ PROBLEMS = [
     ({"guidance": -1.0, "activity": ("antifungal",)}, "--guidance: must be 0 or more"),
     ({"guidance": 2.0}, "--guidance: has nothing to push towards; write --activity"),
     ({"guidance_schedule": "linear"}, "linear rises from 1 to --guidance: got --guidance 1"),
+    ({"guidance_range": (0.2, 0.1)}, "--guidance-range: must rise within 0 to 1: got 0.2 0.1"),
+    ({"guidance_range": (0.0, 1.5)}, "write 0 1 for always"),
     ({"steps": 1001}, "--steps: must be between 1 and 1000"),
     (
         {"sampler": "dpm", "eta": 0.5},

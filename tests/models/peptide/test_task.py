@@ -113,3 +113,21 @@ def test_the_task_learns_and_its_draws_are_repeatable(store) -> None:
     assert total() < 0.8 * before
     assert set(report.parts) == {"error", "residue", "decoder"}
     assert task.loss_weight(batches[0]) == float(batches[0].mask.sum())
+
+
+def test_weights_of_residues_rise_over_epochs(store) -> None:
+    config = PeptideLossConfig(residue_weight=0.5, decoder_weight=0.25, rise_epochs=4)
+    model = small_model().train()
+    task = PeptideTask(
+        model, store, PeptideBatchConfig(), ConditioningConfig(main_labels=()), config, seed=0
+    )
+    for epoch, share in ((0, 0.0), (1, 0.25), (4, 1.0), (9, 1.0)):
+        batch = task.training_batches(epoch)[0]
+        report = task.loss(batch, torch.Generator().manual_seed(0))
+        parts = report.parts
+        residues = 0.5 * parts["residue"] + 0.25 * parts["decoder"]
+        torch.testing.assert_close(report.total, parts["error"] + share * residues)
+    model.eval()  # validations of all epochs measure the same
+    report = task.loss(task.validation_batches()[0], torch.Generator().manual_seed(0))
+    residues = 0.5 * report.parts["residue"] + 0.25 * report.parts["decoder"]
+    torch.testing.assert_close(report.total, report.parts["error"] + residues)

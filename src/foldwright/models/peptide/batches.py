@@ -1,6 +1,7 @@
 """Batches of peptides from a store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,17 @@ class PeptideBatchConfig(Config):
 class PeptideBatches(Sequence[PeptideBatch]):
     """Batches of one epoch, read from the store when indexed."""
 
-    def __init__(self, source: "PeptideSource", batches: Sequence[Int[np.ndarray, " _"]]) -> None:
-        self._source = source
-        self._batches = batches
+    def __init__(
+        self, source: "PeptideSource", batches: Sequence[Int[np.ndarray, " _"]], epoch: int
+    ) -> None:
+        self._source, self._batches, self._epoch = source, batches, epoch
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, index: Any) -> Any:
         """Read one batch."""
-        return self._source.read(self._batches[index])
+        return replace(self._source.read(self._batches[index]), epoch=self._epoch)
 
 
 class PeptideSource:
@@ -94,7 +96,7 @@ class PeptideSource:
 
     def __call__(self, epoch: int) -> PeptideBatches:
         """Return the batches of an epoch."""
-        return PeptideBatches(self, self._sampler.batches(epoch))
+        return PeptideBatches(self, self._sampler.batches(epoch), epoch)
 
     def read(self, items: Int[np.ndarray, " _"]) -> PeptideBatch:
         """Read peptides by their places in the split."""

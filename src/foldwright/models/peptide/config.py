@@ -139,9 +139,18 @@ class PeptideLossConfig(Config):
     decoder_weight: float = Field(
         default=0.2, ge=0, description="cross-entropy of the residues read from noised latents"
     )
+    rise_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="epochs over which both weights rise from 0; 0 has them at once",
+    )
     decoder_signal: float = Field(
         default=0.3,
         gt=0,
         le=1,
         description="least share of signal in the latents the decoder learns from",
     )
+
+    def share_at(self, epoch: int) -> float:
+        """Share of the weights of residues that an epoch has; the first one is number 0."""
+        return 1.0 if self.rise_epochs == 0 else min(1.0, epoch / self.rise_epochs)

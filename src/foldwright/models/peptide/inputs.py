@@ -51,7 +51,10 @@ class Condition:
 
 @dataclass(frozen=True, eq=False)
 class PeptideBatch:
-    """Peptides, real residues first; tokens of padding are `PAD_TOKEN`."""
+    """Peptides, real residues first; tokens of padding are `PAD_TOKEN`.
+
+    `epoch` is that of the run the batch belongs to.
+    """
 
     tokens: Int64[Tensor, "b n"]
     mask: Bool[Tensor, "b n"]
@@ -59,6 +62,7 @@ class PeptideBatch:
     secondary: Int64[Tensor, "b n"]
     structure: StructureFeatures | None
     names: tuple[str, ...]
+    epoch: int = 0
 
     def __post_init__(self) -> None:
         if len(self.names) != self.tokens.shape[0]:
@@ -78,6 +82,7 @@ class PeptideBatch:
             self.secondary.to(device, non_blocking=True),
             None if self.structure is None else self.structure.to(device),
             self.names,
+            self.epoch,
         )
 
     def pin_memory(self) -> "PeptideBatch":
@@ -89,6 +94,7 @@ class PeptideBatch:
             self.secondary.pin_memory(),
             None if self.structure is None else self.structure.pin_memory(),
             self.names,
+            self.epoch,
         )
 
 

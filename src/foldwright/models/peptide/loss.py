@@ -54,6 +54,7 @@ def peptide_loss(
     config: PeptideLossConfig,
     *,
     self_condition: bool,
+    residue_share: float = 1.0,
 ) -> PeptideLoss:
     """Noise the latents, denoise them, and measure estimate and residues.
 
@@ -61,7 +62,8 @@ def peptide_loss(
     of an encoder that is trained are constants in it, since otherwise they would shrink to what is
     easy to predict. The decoder learns from the estimate and from clean latents with noise. With
     `self_condition` a first pass without gradient gives the estimate that the second one is told
-    (Chen et al. 2022, "Analog bits", algorithm 1).
+    (Chen et al. 2022, "Analog bits", algorithm 1). `residue_share` of both weights of residues
+    counts.
     """
     mask = batch.mask
     x = model.process.add_noise(noised.x0, noised.noise, noised.timestep)
@@ -78,8 +80,8 @@ def peptide_loss(
     }
     total = (
         parts["error"]
-        + config.residue_weight * parts["residue"]
-        + config.decoder_weight * parts["decoder"]
+        + residue_share * config.residue_weight * parts["residue"]
+        + residue_share * config.decoder_weight * parts["decoder"]
     )
     return PeptideLoss(total, parts)
 

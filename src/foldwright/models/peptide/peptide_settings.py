@@ -65,6 +65,9 @@ class PeptideSettings(Config):
     guide_from: GuideFrom = Field(
         "opposite", description="what guidance points away from: opposite activities, or null"
     )
+    guidance_range: tuple[float, float] = Field(
+        (0.0003, 0.1), description="shares of signal (0 to 1) between which there is guidance"
+    )
     guidance_schedule: GuidanceSchedule = Field(
         "constant", description="push over time: constant, or rising (linear, cosine)"
     )
@@ -175,13 +178,20 @@ def resolve_peptide_settings(settings: PeptideSettings, model: ModelFacts) -> Pe
         away_labels=_away_labels(settings, labels, model),
         lengths=lengths,
         secondary=secondary,
-        guidance=Guidance(settings.guidance, settings.guidance_schedule),
+        guidance=_guidance(settings),
         sampler=SamplerChoice(
             settings.sampler, settings.steps, settings.spacing, options, settings.temperature
         ),
         rules=DrawRules(settings.unique, settings.max_run, settings.min_entropy, settings.attempts),
         partial=partial,
     )
+
+
+def _guidance(settings: PeptideSettings) -> Guidance:
+    """Guidance above 1 has its range; below 1 it is a mixture with what was not asked, always."""
+    everywhere = (0.0, 1.0)
+    signal_range = settings.guidance_range if settings.guidance > 1 else everywhere
+    return Guidance(settings.guidance, settings.guidance_schedule, signal_range)
 
 
 def _away_labels(
@@ -263,6 +273,10 @@ def _guidance_problems(settings: PeptideSettings) -> list[Problem]:
     if settings.guidance != 1 and not asked:
         message = "has nothing to push towards; write --activity, --not or --secondary, or leave it"
         problems.append(Problem("--guidance", f"{message} out"))
+    low, high = settings.guidance_range
+    if not 0 <= low < high <= 1:
+        message = f"must rise within 0 to 1: got {low:g} {high:g}; write 0 1 for always"
+        problems.append(Problem("--guidance-range", message))
     if settings.guidance_schedule != "constant" and settings.guidance <= 1:
         message = (
             f"{settings.guidance_schedule} rises from 1 to --guidance: got --guidance "

@@ -70,12 +70,25 @@ class PeptideTask:
         return self._validation(0)
 
     def loss(self, batch: PeptideBatch, generator: torch.Generator) -> PeptideLoss:
-        """Draw times, noise and what is told, and measure the estimate."""
+        """Draw times, noise and what is told, and measure the estimate.
+
+        In training the weights of residues are those of the epoch, in validation the last ones, so
+        that all validations measure the same.
+        """
         noised = draw_peptide_noise(self.module, batch, self._loss, generator)
         told = self._drop(batch.condition, generator)
         rate = _SELF_CONDITION_RATE if self.module.config.diffusion.self_conditioning else 0.0
         again = bool(torch.rand((), generator=generator) < rate)
-        return peptide_loss(self.module, batch, noised, told, self._loss, self_condition=again)
+        share = self._loss.share_at(batch.epoch) if self.module.training else 1.0
+        return peptide_loss(
+            self.module,
+            batch,
+            noised,
+            told,
+            self._loss,
+            self_condition=again,
+            residue_share=share,
+        )
 
     def compile(self) -> None:
         """Compile the denoiser, which is called with peptides of many lengths."""
