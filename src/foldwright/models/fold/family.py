@@ -11,6 +11,7 @@ from typing import Literal
 
 FamilyName = Literal["alphafold3", "openfold3", "protenix"]
 Windows = Literal["given", "shifted", "centred"]
+GapTemplates = Literal["none", "first", "all"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Family:
         turned_bias: whether the pair bias of the attention of columns is turned with them.
         chained_norms: whether atoms go through the queries' norm before the keys' norm.
         projects_relative: whether the denoiser projects the relative encoding before its norm.
-        gap_templates: whether a chain without templates has gaps in the first slot.
+        gap_templates: which tokens of the template slots are gaps: `none`; those of chains without
+            a template in the `first` slot; or `all` without a template atom.
         distogram_bias: whether the distogram's logits have a bias.
         scores_normed_single: whether the scores start from a normalised single representation.
         scores_lengths: whether the scores see distances themselves beside their bins.
@@ -53,7 +55,7 @@ class Family:
     turned_bias: bool = False
     chained_norms: bool = False
     projects_relative: bool = False
-    gap_templates: bool = False
+    gap_templates: GapTemplates = "none"
     distogram_bias: bool = False
     scores_normed_single: bool = False
     scores_lengths: bool = False
@@ -71,6 +73,7 @@ FAMILIES: Mapping[FamilyName, Family] = {
         hides_unplaced_atoms=False,
         stored_noise_table=True,
         packed_atoms=23,
+        gap_templates="all",
     ),
     "protenix": Family(
         "Protenix",
@@ -82,7 +85,7 @@ FAMILIES: Mapping[FamilyName, Family] = {
         turned_bias=True,
         chained_norms=True,
         projects_relative=True,
-        gap_templates=True,
+        gap_templates="first",
         distogram_bias=True,
         scores_normed_single=True,
         scores_lengths=True,

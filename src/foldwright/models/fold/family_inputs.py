@@ -34,8 +34,8 @@ def family_inputs(inputs: FoldInputs, family: Family) -> FoldInputs:
         inputs = _with_dna_class(inputs)
     if family.symmetric_bonds:
         inputs = replace(inputs, bonds=torch.cat([inputs.bonds, inputs.bonds.flip(1)]))
-    if family.gap_templates:
-        inputs = _with_gap_templates(inputs)
+    if family.gap_templates != "none":
+        inputs = _with_gap_templates(inputs, first_only=family.gap_templates == "first")
     if family.windows != "given":
         layout = atom_layout(inputs.reference.real, shifted=family.windows == "shifted")
         inputs = replace(inputs, layout=layout)
@@ -73,12 +73,18 @@ def _with_dna_class(inputs: FoldInputs) -> FoldInputs:
     )
 
 
-def _with_gap_templates(inputs: FoldInputs) -> FoldInputs:
-    """Give the tokens of chains without a template the class of gaps in the first slot."""
+def _with_gap_templates(inputs: FoldInputs, *, first_only: bool) -> FoldInputs:
+    """Give tokens without a template the class of gaps; AlphaFold 3 has the first class there.
+
+    With `first_only`, these are the tokens of chains without any template, in the first slot.
+    """
     templates, chain = inputs.templates, inputs.tokens.asym_id
-    seen = chain[templates.mask.any((0, 2))]
     classes = templates.residue_class.clone()
-    classes[:1, ~torch.isin(chain, seen)] = _GAP
+    if first_only:
+        seen = chain[templates.mask.any((0, 2))]
+        classes[:1, ~torch.isin(chain, seen)] = _GAP
+    else:
+        classes[~templates.mask.any(-1)] = _GAP
     return replace(inputs, templates=replace(templates, residue_class=classes))
 
 
