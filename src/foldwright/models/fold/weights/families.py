@@ -9,7 +9,7 @@ from torch import Tensor
 from foldwright.models.fold.config import FoldConfig
 from foldwright.models.fold.family import FAMILIES, FamilyName
 from foldwright.models.fold.network.fold_network import FoldNetwork
-from foldwright.models.fold.weights import openfold3
+from foldwright.models.fold.weights import openfold3, protenix
 from foldwright.models.fold.weights.assembly import Layout, assemble, assembly_problems
 from foldwright.runtime.errors import InputError, Problem
 
@@ -40,6 +40,12 @@ CHECKPOINTS: Mapping[FamilyName, CheckpointFamily] = {
         openfold3.openfold3_tensors,
         openfold3.openfold3_config,
         openfold3.openfold3_layout,
+    ),
+    "protenix": CheckpointFamily(
+        protenix.TELLING,
+        protenix.protenix_tensors,
+        protenix.protenix_config,
+        protenix.protenix_layout,
     ),
 }
 
