@@ -1,6 +1,7 @@
 """Checkpoints of other PyTorch programs: read without running what they may contain."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Read the parameters of a pickled checkpoint, averaged ones where it has them.
 
     Names lose the beginnings `module.` and `model.` where all of them have it. The file is mapped
-    into memory.
+    into memory if it can be.
 
     Raises:
         InputError: the file is not there, or holds no parameters.
@@ -58,14 +59,16 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _pickled(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        # Files in the format before zip cannot be mapped.
+        mapped = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise FoldwrightError(
             f"{path}: is no checkpoint, or holds more than tensors and plain containers, which is "
             f"not read because it could run code ({str(error).splitlines()[0]}); save its state "
             "dictionary alone"
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except (RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise FoldwrightError(f"{path}: damaged checkpoint ({reason}); fetch it again") from error
 

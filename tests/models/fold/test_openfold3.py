@@ -1,0 +1,159 @@
+"""OpenFold3 weights: every name, every number, and files that are refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from foldwright.models.fold.config import FoldConfig
+from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.weights.families import checkpoint_problems, identified
+from foldwright.models.fold.weights.load import (
+    convert_weights,
+    empty_network,
+    inspect_weights,
+    load_fold,
+    read_weights,
+)
+from foldwright.runtime.errors import FoldwrightError, InputError
+from tests.models.fold.family_results import (
+    kept_results,
+    our_results,
+    stored_results,
+    stored_shapes,
+)
+from tests.models.fold.golden_files import relative_error
+from tests.models.fold.mixed_input import mixed_input, seeded_parameters
+
+TOLERANCE = 5e-6
+VERSION = {"version_tensor": torch.tensor([2.0, 0.0, 0.0])}
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, Tensor]:
+    return seeded_parameters(stored_shapes("openfold3", "reduced"))
+
+
+@pytest.fixture(scope="module")
+def file(parameters: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("openfold3") / "weights.pt"
+    torch.save(parameters | VERSION, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(file: Path) -> FoldNetwork:
+    return load_fold(file)
+
+
+def saved(tensors: object, folder: Path) -> Path:
+    path = folder / "changed.pt"
+    torch.save(tensors, path)
+    return path
+
+
+def test_results_are_the_packages(network: FoldNetwork) -> None:
+    found, expected = (
+        kept_results(our_results(network, mixed_input())),
+        stored_results("openfold3"),
+    )
+    assert found.keys() == expected.keys()
+    errors = {name: relative_error(found[name], expected[name]) for name in expected}
+    assert max(errors.values()) < TOLERANCE, errors
+
+
+def test_released_checkpoint_is_covered_both_ways() -> None:
+    shapes = stored_shapes("openfold3", "released")
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    prepared, config = identified(tensors | VERSION, "released")
+    assert config == FoldConfig(family="openfold3")
+    network = empty_network(config)
+    assert checkpoint_problems(prepared, network) == []
+    del prepared["linear_s.weight"]
+    assert checkpoint_problems(prepared, network) == ["tensor linear_s.weight is missing"]
+
+
+@pytest.mark.parametrize("kind", ["twice", "averaged", "wrapped", "safetensors"])
+def test_every_way_of_keeping_them_is_read(
+    parameters: dict[str, Tensor], tmp_path: Path, kind: str
+) -> None:
+    twins = {
+        f"sample_diffusion.{name}": value
+        for name, value in parameters.items()
+        if name.startswith("diffusion_module.")
+    }
+    if kind == "safetensors":
+        path = tmp_path / "weights.safetensors"
+        save_file({f"model.{name}": value for name, value in parameters.items()}, path)
+    elif kind == "averaged":
+        noise = {f"model.{name}": torch.zeros(1) for name in parameters}
+        path = saved({"ema": {"params": parameters, "decay": 0.9}, "state_dict": noise}, tmp_path)
+    elif kind == "wrapped":
+        path = saved({"state_dict": {f"model.{n}": v for n, v in parameters.items()}}, tmp_path)
+    else:
+        path = saved(parameters | twins, tmp_path)
+    found = read_weights(path, None).tensors
+    assert found.keys() == parameters.keys()
+    assert all(torch.equal(found[name], value) for name, value in parameters.items())
+
+
+def test_converted_weights_need_no_configuration(
+    file: Path, network: FoldNetwork, tmp_path: Path
+) -> None:
+    out = tmp_path / "converted.safetensors"
+    assert convert_weights(file, None, out) == len(list(network.parameters()))
+    found = load_fold(out)
+    assert found.config == network.config
+    for name, value in network.named_parameters():
+        assert torch.equal(found.get_parameter(name), value), name
+    with pytest.raises(InputError, match=r"has weights of OpenFold3.*set family: openfold3"):
+        load_fold(out, FoldConfig())
+
+
+def test_inspection_tells_family_and_sizes(file: Path, parameters: dict[str, Tensor]) -> None:
+    summary = inspect_weights(file)
+    assert (summary.family, summary.problems) == ("OpenFold3 0.5 (openbind)", ())
+    assert summary.values == sum(value.numel() for value in parameters.values())
+    assert (summary.config.num_trunk_blocks, summary.config.diffusion.num_super_blocks) == (2, 1)
+
+
+TOKEN = "diffusion_module.linear_s.weight"
+NORM = "diffusion_module.diffusion_transformer.blocks.0.attention_pair_bias.layer_norm_z.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"linear_s.weight": None}, "tensor linear_s.weight is missing"),
+        ({"pairformer_stack.extra": torch.zeros(1)}, "pairformer_stack.extra is not a part"),
+        ({"linear_t.weight": torch.zeros(2, 2)}, "linear_t.weight is not a part"),
+        ({"input_embedder.linear_s.weight": torch.zeros(32, 88)}, "has 88 columns, expected 89"),
+        ({"layer_norm_s.bias": torch.zeros(31)}, r"layer_norm_s.bias \(31,\) gives .*\(32,\)"),
+        ({NORM: torch.zeros(32)}, "earlier OpenFold3"),
+        ({"version_tensor": torch.tensor([1.0, 0, 0])}, "layout version"),
+        ({f"sample_diffusion.{TOKEN}": torch.zeros(48, 32)}, "differs from its copy"),
+        ({"aux_heads.pairformer_embedding.linear_i.weight": None}, "of no family"),
+    ],
+)  # fmt: skip
+def test_wrong_checkpoints_name_the_first_bad_tensor(
+    parameters: dict[str, Tensor], tmp_path: Path, change: dict[str, Tensor | None], message: str
+) -> None:
+    changed = {name: value for name, value in (parameters | change).items() if value is not None}
+    path = saved(changed, tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_fold(path)
+
+
+def test_files_that_could_run_code_or_are_cut_are_refused(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(FoldwrightError, match="could run code"):
+        load_fold(saved({"weights": FoldConfig()}, tmp_path))
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(FoldwrightError, match=r"cut.pt"):
+        load_fold(cut)
+    with pytest.raises(InputError, match="holds no parameters"):
+        load_fold(saved({"epoch": 3}, tmp_path))
+    with pytest.raises(InputError, match="does not exist"):
+        load_fold(tmp_path / "absent.ckpt")

@@ -1,0 +1,54 @@
+"""Our network against OpenFold3's own, with random parameters."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from foldwright.models.fold.inputs import FoldInputs
+from foldwright.models.fold.weights.families import checkpoint_problems, identified
+from foldwright.models.fold.weights.load import empty_network, load_fold
+from foldwright.models.fold.windows import atom_layout
+from tests.models.fold.family_results import our_results
+from tests.models.fold.golden_files import relative_error
+from tests.models.fold.mixed_input import mixed_input
+from tests.oracles.openfold3_package import openfold3_network, openfold3_results, openfold3_state
+
+pytest.importorskip("openfold3", reason="the package openfold3 is not installed: make test-oracles")
+TOLERANCE = 5e-6
+
+
+@pytest.fixture(scope="module")
+def package() -> nn.Module:
+    network = openfold3_network(reduced=True)
+    openfold3_state(network)
+    return network
+
+
+def few_atoms() -> FoldInputs:
+    """Three slots of every token: fewer atoms than a window has keys."""
+    inputs = mixed_input()
+    real = inputs.reference.real & (torch.arange(24) < 3)
+    real[:, 0] = True
+    reference = replace(inputs.reference, real=real)
+    return replace(inputs, reference=reference, layout=atom_layout(real))
+
+
+@pytest.mark.parametrize("inputs", [mixed_input(), few_atoms()], ids=["mixed", "few atoms"])
+def test_every_part_is_the_packages(package: nn.Module, inputs: FoldInputs, tmp_path: Path) -> None:
+    path = tmp_path / "openfold3.pt"
+    torch.save({"ema": {"params": package.state_dict(), "decay": 0.999}, "epoch": 3}, path)
+    found, expected = our_results(load_fold(path), inputs), openfold3_results(package, inputs)
+    errors = {name: relative_error(found[name], expected[name]) for name in expected}
+    assert max(errors.values()) < TOLERANCE, errors
+
+
+def test_default_network_is_covered_both_ways() -> None:
+    with torch.device("meta"):
+        state = openfold3_network(reduced=False).state_dict()
+    version = torch.tensor([2.0, 0.0, 0.0])
+    once = {name: value for name, value in state.items() if not name.startswith("sample_diffusion")}
+    tensors, config = identified(once | {"version_tensor": version}, "package")
+    assert checkpoint_problems(tensors, empty_network(config)) == []
