@@ -19,18 +19,19 @@ Tile = tuple[slice, slice]
 class TileRoom:
     """Memory for the numbers of a tile; fresh memory costs more than the arithmetic.
 
-    What is computed into it holds until the next computation. The first tile is the largest.
+    What is computed into it holds until the next computation.
     """
 
-    def __init__(self) -> None:
-        self._numbers: Tensor | None = None
+    def __init__(self, like: Tensor) -> None:
+        self._numbers = like.new_empty(0)
 
     def product(self, one: Tensor, two: Tensor) -> Tensor:
         """Batched matrix product."""
         shape = (one.shape[0], one.shape[1], two.shape[2])
-        if self._numbers is None:
-            self._numbers = one.new_empty(math.prod(shape))
-        return torch.bmm(one, two, out=self._numbers[: math.prod(shape)].view(shape))
+        count = math.prod(shape)
+        if self._numbers.numel() < count:
+            self._numbers = one.new_empty(count)
+        return torch.bmm(one, two, out=self._numbers[:count].view(shape))
 
 
 class SharedFactors(NamedTuple):
@@ -57,7 +58,7 @@ class TileVectors:
     def __init__(self, left: Tensor, right: Tensor) -> None:
         self.left = left
         self.right = right
-        self._vectors_room, self._weights_room = TileRoom(), TileRoom()
+        self._vectors_room, self._weights_room = TileRoom(left), TileRoom(left)
 
     def attended(self, weights: Tensor, tile: Tile) -> Tensor:
         """Pair vectors (h rows c) attended to with the weights (h rows keys)."""

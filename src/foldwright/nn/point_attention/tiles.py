@@ -87,7 +87,7 @@ class _TiledAttention(torch.autograd.Function):
         b, h, n, _ = query.shape
         width = factors[0].shape[-1] if len(factors) == 1 else factors[0].shape[1]
         values, pairs = query.new_zeros(b, h, n, value.shape[-1]), query.new_zeros(b, h, n, width)
-        query, room = query.clone(), TileRoom()
+        query, room = query.clone(), TileRoom(query)
         for i, (num_queries, num_keys) in enumerate(extents if n else []):
             item = _item(operands, i)
             for rows in _blocks(num_queries if num_keys else 0, _ROWS):
@@ -146,7 +146,7 @@ def _add_item_gradients(
     """Add up the gradients of all operands of an item, over its tiles."""
     grad_queries, grad_keys, grad_all_values, *grad_factors = sums
     row_blocks = list(_blocks(extent[0], _ROWS))
-    rooms = TileRoom(), TileRoom()
+    rooms = TileRoom(item.query), TileRoom(item.query)
     given = [tuple(part[:, rows].contiguous() for part in upstream) for rows in row_blocks]
     for keys in _blocks(extent[1], _KEYS):
         key, value = item.key[:, keys], item.value[:, keys]
