@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+# Exponentials that underflow cost fifteen times as much on a CPU; 2e-35 is as good as zero.
+_LEAST_EXPONENT = -80.0
+
 
 def sinusoidal_encoding(
     value: Int[Tensor, "*batch"],
@@ -48,4 +51,5 @@ def gaussian_basis(
     """Gaussians on a grid from 0 to `maximum` Å whose widths equal the grid's spacing."""
     spacing = maximum / (count - 1)
     centre = torch.arange(count, device=distance.device, dtype=distance.dtype) * spacing
-    return torch.exp(-0.5 * ((distance[..., None] - centre) / spacing).square())
+    exponent = -0.5 * ((distance[..., None] - centre) / spacing).square()
+    return torch.exp(exponent.clamp(min=_LEAST_EXPONENT))
