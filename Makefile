@@ -2,6 +2,7 @@
 #   make setup    install          make demo   design backbones and peptides
 #   make test     all tests        make lint   format, lint, types
 #   make bench    benchmarks       make clean  remove what this file made
+#   make test-oracles   the fold network against OpenFold3's and Protenix's own packages (.venv-oracles)
 # PYTHON=python3.12 chooses the interpreter; PIP_TORCH_ARGS is passed to pip for torch alone, for an
 # index of its CPU builds on Linux for instance, which are smaller than the default ones.
 
@@ -18,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 # One thread per process: two test processes with two threads each wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: setup test demo lint bench clean
+.PHONY: setup test test-oracles demo lint bench clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -34,6 +35,26 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+
+# The packages ask for versions and kernels that their networks do not need on a CPU, so they come
+# without dependencies; torch and the rest are those of .venv. One of them brings a package `tests`.
+ORACLES := .venv-oracles
+ORACLE_NEEDS := absl-py biopython jmespath lmdb memory-profiler ml-collections optree pandas python-dateutil \
+    "rdkit<2026" requests scipy urllib3
+ORACLE_PACKAGES := boto3 botocore s3transfer openfold3==0.5.0 pdbeccdutils==2.0.1 protenix==2.0.0
+
+$(ORACLES)/installed: $(STAMP) Makefile
+	rm -rf $(ORACLES)
+	$(BIN)/python -m venv $(ORACLES)
+	site=$$($(ORACLES)/bin/python -c "import site; print(site.getsitepackages()[0])") && \
+	$(BIN)/python -c "import site; print(*site.getsitepackages(), sep='\n')" > $$site/shared.pth && \
+	$(ORACLES)/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt $(ORACLE_NEEDS) && \
+	$(ORACLES)/bin/python -m pip --disable-pip-version-check install -q --no-deps $(ORACLE_PACKAGES) && \
+	rm -rf $$site/tests
+	@touch $@
+
+test-oracles: $(ORACLES)/installed
+	$(ONE_THREAD) $(ORACLES)/bin/python -m pytest tests/oracles $(TEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -57,5 +78,5 @@ bench: $(STAMP)
 	@echo "these need data, see their --help: $(DATA_BENCHMARKS)"
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ORACLES) demo build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
