@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from foldwright.nn import row_chunks
+from foldwright.nn.dropout import AxisDropout
 from foldwright.nn.transition import PairTransition
 from foldwright.nn.triangle import TriangleMultiplication
 from tests.golden_numbers import assert_close, load_golden
@@ -37,14 +38,19 @@ def _random(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 @pytest.mark.usefixtures("_always_chunked")
 @pytest.mark.parametrize("make", MODULES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-2)])
-def test_equal_to_the_reference(make, dtype, tolerance) -> None:
+def test_equal_to_the_plain_form(make, dtype, tolerance) -> None:
     generator = torch.Generator().manual_seed(0)
     module = _random(make(), dtype)
     z = torch.randn(2, 19, 19, 22, generator=generator).to(dtype).requires_grad_()
     mask = torch.rand(2, 19, 19, generator=generator) > 0.2
     direction = torch.randn(z.shape, generator=generator).to(dtype)
-    found, wanted = module(z, mask), module.reference(z, mask)
+    found = module.residual(z, mask)
+    wanted = z + module(z, mask)
+    if isinstance(module, PairTransition):
+        wanted = wanted * mask[..., None]
     assert_close(found, wanted, tolerance * 1e-2)
+    with torch.no_grad():
+        assert_close(module.residual(z, mask), wanted, tolerance * 1e-2)
     leaves = [z, *module.parameters()]
     for ours, theirs in zip(
         torch.autograd.grad((found * direction).sum(), leaves),
@@ -56,13 +62,48 @@ def test_equal_to_the_reference(make, dtype, tolerance) -> None:
 
 @pytest.mark.usefixtures("_always_chunked")
 @pytest.mark.parametrize("direction", ["outgoing", "incoming"])
+@pytest.mark.parametrize("shared_dim", [1, 2])
+def test_dropout_takes_part_in_both_directions(direction, shared_dim: int) -> None:
+    module = _random(TriangleMultiplication(6, 4, direction=direction), torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(2, 21, 21, 6, generator=generator, dtype=torch.float64).requires_grad_()
+    mask = torch.rand(2, 21, 21, generator=generator) > 0.2
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        keep = AxisDropout(0.5, shared_dim=shared_dim).train().draw(z)
+    assert keep is not None
+    assert set(keep.flatten().tolist()) == {0.0, 2.0}
+    found, wanted = module.residual(z, mask, keep), z + keep * module(z, mask)
+    assert_close(found, wanted, 1e-12)
+    leaves = [z, *module.parameters()]
+    for ours, theirs in zip(
+        torch.autograd.grad(found.square().sum(), leaves),
+        torch.autograd.grad(wanted.square().sum(), leaves),
+        strict=True,
+    ):
+        assert_close(ours, theirs, 1e-10)
+
+
+def test_chunks_end_with_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_chunks, "_PAIRS_PER_CHUNK", 10)
+
+    def ends(pairs: int, whole: int) -> list[int]:
+        return [rows.stop for rows in row_chunks.chunk_pairs(pairs, whole)]
+
+    assert ends(25, 1) == [10, 20, 25]
+    assert ends(16, 4) == [8, 16]
+    assert ends(36, 12) == [12, 24, 36]
+
+
+@pytest.mark.usefixtures("_always_chunked")
+@pytest.mark.parametrize("direction", ["outgoing", "incoming"])
 def test_equal_to_the_original_program(shared_golden: Path, direction) -> None:
     name = {"outgoing": "out", "incoming": "in"}[direction]
     golden = load_golden(shared_golden, f"genie/triangle_mul_{name}")
     sizes = golden.config["c_z"], golden.config["c_hidden"]
     module = golden.load_into(TriangleMultiplication(*sizes, direction=direction))
     z = golden.input("z").requires_grad_()
-    update = module(z, golden.mask())
+    update = module.residual(z, golden.mask()) - z
     assert_close(update, golden.result("z"), 1e-9, golden.mask())
     (gradient,) = torch.autograd.grad((golden.tensor("cot.z") * update).sum(), z)
     assert_close(gradient, torch.from_numpy(golden.arrays["grad64.z"]), 1e-9)
@@ -72,8 +113,7 @@ def test_equal_to_the_original_program(shared_golden: Path, direction) -> None:
 def test_frozen_weights_and_input_without_gradient() -> None:
     module = _random(PairTransition(8, 2), torch.float32)
     mask = torch.ones(1, 9, 9, dtype=torch.bool)
-    update = module(torch.randn(1, 9, 9, 8), mask)
-    update.sum().backward()
+    module.residual(torch.randn(1, 9, 9, 8), mask).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in module.parameters())
 
 

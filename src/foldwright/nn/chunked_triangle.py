@@ -1,10 +1,12 @@
-"""Triangle multiplication in chunks of pairs, forward and backward, for the CPU.
+"""Triangle multiplication with its residual in chunks of pairs, forward and backward, for the CPU.
 
-It equals `nn.triangle.TriangleMultiplication.reference` to rounding; the tests compare them.
+It equals `z + keep * TriangleMultiplication(z)` to rounding; the tests compare them. Residual and
+dropout are within, since each would read and write the whole pair tensor once more, both ways.
 Projections are made with channels first, as the contraction wants them: the matrix product writes
 that order at no cost, while copying it from channels last costs as much as the contraction.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -49,85 +51,119 @@ class TriangleWeights(NamedTuple):
 def chunked_triangle(
     z: Float[Tensor, "b n n c"],
     mask: Bool[Tensor, "b n n"],
+    keep: Float[Tensor, "b #n #n c"] | None,
     weights: TriangleWeights,
     *,
     outgoing: bool,
 ) -> Float[Tensor, "b n n c"]:
-    """Compute the update of every pair; see `TriangleMultiplication`."""
+    """Add the update to every pair; see `TriangleMultiplication.residual`."""
     if torch.is_grad_enabled():
-        update: Tensor = _ChunkedTriangle.apply(z, mask, outgoing, *weights)
-        return update
-    return _infer(z, mask, weights, outgoing)
+        updated: Tensor = _ChunkedTriangle.apply(z, mask, keep, outgoing, *weights)
+        return updated
+    return _infer(z, mask, keep, weights, outgoing)
+
+
+class _Item(NamedTuple):
+    """One item of a batch: its pairs as rows (p c), which are real, and what dropout keeps.
+
+    `real` is None where all are; `keep` (n n c) is None without dropout.
+    """
+
+    flat: Tensor
+    real: Tensor | None
+    keep: Tensor | None
+
+    def dropped(self, update: Tensor, rows: slice) -> Tensor:
+        """Apply the dropout to the update, or the gradient, of some whole rows of pairs."""
+        if self.keep is None:
+            return update
+        n, c = self.keep.shape[1:]
+        keep = self.keep[rows.start // n : rows.stop // n]
+        return (update.view(-1, n, c) * keep).view(-1, c)
 
 
 class _ChunkedTriangle(torch.autograd.Function):
     """Keeps the gated projections and the product; of smaller tensors both output factors too."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, mask: Tensor, outgoing: bool, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        z: Tensor,
+        mask: Tensor,
+        keep: Tensor | None,
+        outgoing: bool,
+        *parameters: Tensor,
+    ) -> Tensor:
         weights = TriangleWeights(*parameters)
         b, n, _, c = z.shape
         hidden = weights.out.shape[1]
         projections = z.new_empty(b, 4 * hidden, n * n)
         product = z.new_empty(b, hidden, n * n)
         kept = z.new_empty(2, b, n * n if keeps_intermediates(z) else 0, c)
-        update = torch.empty_like(z, memory_format=torch.contiguous_format)
-        for item, (flat, real) in enumerate(_items(z, mask)):
+        updated = torch.empty_like(z, memory_format=torch.contiguous_format)
+        for index, item in enumerate(_items(z, mask, keep)):
             for rows in chunk_pairs(n * n):
-                _project(flat[rows], weights, projections[item, :, rows])
+                _project(item.flat[rows], weights, projections[index, :, rows])
             for channels in _channel_blocks(hidden, n):
-                left, right = _gated(projections[item], real, channels, n)
-                _contract(left, right, product[item, channels].view(-1, n, n), outgoing)
-            _write_update(flat, product[item], weights, update[item].view(-1, c), kept[:, item])
-        ctx.save_for_backward(z, mask, projections, product, kept, *parameters)
+                left, right = _gated(projections[index], item.real, channels, n)
+                _contract(left, right, product[index, channels].view(-1, n, n), outgoing)
+            _write_sum(item, product[index], weights, updated[index], kept[:, index])
+        ctx.save_for_backward(z, mask, keep, projections, product, kept, *parameters)
         ctx.outgoing = outgoing
-        return update
+        return updated
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, mask, projections, product, kept, *parameters = ctx.saved_tensors
+        z, mask, keep, projections, product, kept, *parameters = ctx.saved_tensors
         weights = TriangleWeights(*parameters)
         sums = [torch.zeros_like(weight) for weight in weights]
         grad_z = torch.empty_like(z, memory_format=torch.contiguous_format)
         n, c = z.shape[2:]
-        for item, (flat, real) in enumerate(_items(z, mask)):
-            flat_grad, flat_grad_z = grad[item].reshape(-1, c), grad_z[item].view(-1, c)
+        for index, item in enumerate(_items(z, mask, keep)):
+            flat_grad, flat_grad_z = grad[index].reshape(-1, c), grad_z[index].view(-1, c)
             grad_product = _output_backward(
-                flat_grad, flat, product[item], kept[:, item], weights, sums, flat_grad_z
+                flat_grad, item, product[index], kept[:, index], weights, sums, flat_grad_z
             )
             grad_factors = _contract_backward(
-                projections[item], real, grad_product, n, ctx.outgoing
+                projections[index], item.real, grad_product, n, ctx.outgoing
             )
             del grad_product
-            _input_backward(flat, projections[item], grad_factors, weights, sums, flat_grad_z)
-        return grad_z, None, None, *_unfolded(weights, sums)
+            _input_backward(
+                flat_grad, item, projections[index], grad_factors, weights, sums, flat_grad_z
+            )
+        return grad_z, None, None, None, *_unfolded(weights, sums)
 
 
-def _infer(z: Tensor, mask: Tensor, weights: TriangleWeights, outgoing: bool) -> Tensor:
-    """The update with nothing kept: only the factors of one item exist at a time."""
+def _infer(
+    z: Tensor, mask: Tensor, keep: Tensor | None, weights: TriangleWeights, outgoing: bool
+) -> Tensor:
+    """The sum with nothing kept: only the factors of one item exist at a time."""
     n, c = z.shape[2:]
     hidden = weights.out.shape[1]
     factors, product = z.new_empty(2 * hidden, n * n), z.new_empty(hidden, n * n)
-    update = torch.empty_like(z, memory_format=torch.contiguous_format)
+    updated = torch.empty_like(z, memory_format=torch.contiguous_format)
     nothing = z.new_empty(2, 0, c)
-    for item, (flat, real) in enumerate(_items(z, mask)):
+    for index, item in enumerate(_items(z, mask, keep)):
         for rows in chunk_pairs(n * n):
-            part = _project(flat[rows], weights, None)
+            part = _project(item.flat[rows], weights, None)
             torch.mul(part[: 2 * hidden], part[2 * hidden :], out=factors[:, rows])
-        if real is not None:
-            factors *= real
+        if item.real is not None:
+            factors *= item.real
         left, right = factors.view(2, hidden, n, n)
         _contract(left, right, product.view(hidden, n, n), outgoing)
-        _write_update(flat, product, weights, update[item].view(-1, c), nothing)
-    return update
+        _write_sum(item, product, weights, updated[index], nothing)
+    return updated
 
 
-def _items(z: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Pairs of each item as rows, and which are real; None where all are."""
-    for item, real in zip(z, mask, strict=True):
+def _items(z: Tensor, mask: Tensor, keep: Tensor | None) -> Iterator[_Item]:
+    for index, (pairs, real) in enumerate(zip(z, mask, strict=True)):
         every = bool(real.all())
-        yield item.reshape(-1, z.shape[-1]), None if every else real.reshape(-1).to(z.dtype)
+        yield _Item(
+            pairs.reshape(-1, z.shape[-1]),
+            None if every else real.reshape(-1).to(z.dtype),
+            None if keep is None else keep[index].expand(pairs.shape),
+        )
 
 
 def _channel_blocks(hidden: int, n: int) -> Iterator[slice]:
@@ -164,37 +200,43 @@ def _contract(left: Tensor, right: Tensor, out: Tensor, outgoing: bool) -> None:
         torch.bmm(left.transpose(1, 2), right, out=out)
 
 
-def _write_update(
-    flat: Tensor, product: Tensor, weights: TriangleWeights, update: Tensor, kept: Tensor
+def _write_sum(
+    item: _Item, product: Tensor, weights: TriangleWeights, updated: Tensor, kept: Tensor
 ) -> None:
-    """Norm, projection and gate of the output; gate and value go to `kept` if it has room."""
+    """Norm, projection and gate of the output, and the residual.
+
+    Gate and value go to `kept` if it has room.
+    """
     w_out, b_out = weights.folded_out()
-    for rows in chunk_pairs(flat.shape[0]):
+    n, _, c = updated.shape
+    flat, out = item.flat, updated.view(-1, c)
+    for rows in chunk_pairs(n * n, n):
         normed = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)[0]
         contracted = normalise_channels(product[:, rows])[0]
         place = kept[:, rows] if kept.numel() else (None, None)
         gate = torch.addmm(weights.gate_bias, normed, weights.gate.t(), out=place[0]).sigmoid_()
         value = torch.addmm(b_out, contracted.t(), w_out.t(), out=place[1])
-        torch.mul(value, gate, out=update[rows])
+        torch.add(flat[rows], item.dropped(value * gate, rows), out=out[rows])
 
 
 def _output_backward(
     grad: Tensor,
-    flat: Tensor,
+    item: _Item,
     product: Tensor,
     kept: Tensor,
     weights: TriangleWeights,
     sums: list[Tensor],
     grad_normed: Tensor,
 ) -> Tensor:
-    """Back through gate, projection and norm of the output, to the product (h p).
+    """Back through dropout, gate, projection and norm of the output, to the product (h p).
 
     What reaches the normed input is written to `grad_normed`. `sums` of the output projection hold
     the folded form until `_unfolded`.
     """
     w_out, b_out = weights.folded_out()
     grad_product = torch.empty_like(product)
-    for rows in chunk_pairs(flat.shape[0]):
+    flat = item.flat
+    for rows in chunk_pairs(flat.shape[0], math.isqrt(flat.shape[0])):
         normed = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)[0]
         contracted, reciprocal = normalise_channels(product[:, rows])
         if kept.numel():
@@ -202,8 +244,9 @@ def _output_backward(
         else:
             gate = torch.addmm(weights.gate_bias, normed, weights.gate.t()).sigmoid_()
             value = torch.addmm(b_out, contracted.t(), w_out.t())
-        grad_value = grad[rows] * gate
-        grad_gate = torch.ops.aten.sigmoid_backward(grad[rows] * value, gate)
+        grad_update = item.dropped(grad[rows], rows)
+        grad_value = grad_update * gate
+        grad_gate = torch.ops.aten.sigmoid_backward(grad_update * value, gate)
         add_linear_gradients(sums[2:4], grad_gate, normed)
         add_linear_gradients(sums[4:6], grad_value, contracted.t())
         torch.mm(grad_gate, weights.gate, out=grad_normed[rows])
@@ -233,29 +276,32 @@ def _contract_backward(
 
 
 def _input_backward(
-    flat: Tensor,
+    grad: Tensor,
+    item: _Item,
     projections: Tensor,
     grad_factors: Tensor,
     weights: TriangleWeights,
     sums: list[Tensor],
     grad_z: Tensor,
 ) -> None:
-    """Back through the gated projections and the norm; `grad_z` comes in as that of the norm."""
+    """Back through the gated projections and the norm, and the residual.
+
+    `grad_z` comes in as what reached the normed input from the output.
+    """
     half = grad_factors.shape[0]
-    for rows in chunk_pairs(flat.shape[0]):
-        normed, *moments = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)
-        grad, values, gates = (
-            grad_factors[:, rows],
-            projections[:half, rows],
-            projections[half:, rows],
-        )
-        gate_part = torch.ops.aten.sigmoid_backward(grad * values, gates)
-        grad_part = torch.cat([grad * gates, gate_part])
+    for rows in chunk_pairs(item.flat.shape[0]):
+        part = item.flat[rows]
+        normed, *moments = normalise_rows(part, weights.norm_in, weights.norm_in_bias)
+        values, gates = projections[:half, rows], projections[half:, rows]
+        grad_gated = grad_factors[:, rows]
+        grad_gates = torch.ops.aten.sigmoid_backward(grad_gated * values, gates)
+        grad_part = torch.cat([grad_gated * gates, grad_gates])
         add_linear_gradients(sums[0:2], grad_part.t(), normed)
         grad_normed = grad_z[rows].addmm_(grad_part.t(), weights.projections)
-        grad_z[rows] = normalise_rows_backward(
-            grad_normed, flat[rows], moments, weights.norm_in, weights.norm_in_bias, sums[6:8]
+        through = normalise_rows_backward(
+            grad_normed, part, moments, weights.norm_in, weights.norm_in_bias, sums[6:8]
         )
+        torch.add(grad[rows], through, out=grad_z[rows])
 
 
 def _unfolded(weights: TriangleWeights, sums: list[Tensor]) -> list[Tensor]:

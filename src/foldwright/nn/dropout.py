@@ -15,9 +15,14 @@ class AxisDropout(nn.Module):
 
     def forward(self, z: Float[Tensor, "b n n c"]) -> Float[Tensor, "b n n c"]:
         """Drop and rescale while training; the identity otherwise."""
+        keep = self.draw(z)
+        return z if keep is None else z * keep
+
+    def draw(self, z: Float[Tensor, "b n n c"]) -> Float[Tensor, "b #n #n c"] | None:
+        """Draw what `z` is to be multiplied with; None where nothing is dropped."""
         if not self.training or self.rate == 0.0:
-            return z
+            return None
         shape = list(z.shape)
         shape[self.shared_dim] = 1
         keep = torch.full(shape, 1.0 - self.rate, dtype=z.dtype, device=z.device)
-        return z * (torch.bernoulli(keep) / (1.0 - self.rate))
+        return torch.bernoulli(keep) / (1.0 - self.rate)

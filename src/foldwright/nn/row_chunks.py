@@ -30,10 +30,11 @@ def keeps_intermediates(z: Tensor) -> bool:
     return z.numel() * z.element_size() <= _KEEP_UP_TO_BYTES
 
 
-def chunk_pairs(num_pairs: int) -> Iterator[slice]:
-    """Cut flattened pairs into runs that stay in the cache."""
-    for start in range(0, num_pairs, _PAIRS_PER_CHUNK):
-        yield slice(start, min(start + _PAIRS_PER_CHUNK, num_pairs))
+def chunk_pairs(num_pairs: int, whole: int = 1) -> Iterator[slice]:
+    """Cut flattened pairs into runs that stay in the cache, each of `whole` pairs or a multiple."""
+    step = max(1, _PAIRS_PER_CHUNK // whole) * whole
+    for start in range(0, num_pairs, step):
+        yield slice(start, min(start + step, num_pairs))
 
 
 def normalise_rows(rows: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:

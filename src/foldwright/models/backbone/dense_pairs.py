@@ -7,6 +7,7 @@ from foldwright.models.backbone.config import GenieConfig
 from foldwright.models.backbone.pair_transitions import dense_transition
 from foldwright.models.backbone.row_attention import row_attentions
 from foldwright.nn.dropout import AxisDropout
+from foldwright.nn.transition import PairTransition
 from foldwright.nn.triangle import TriangleMultiplication
 
 
@@ -38,10 +39,11 @@ class PairTransformLayer(nn.Module):
         """Apply the updates in the order of Genie."""
         real = mask[:, :, None] & mask[:, None]
         if self._multiplies:
-            z = z + self.row_dropout(self.tri_mul_out(z, real))
-            z = z + self.row_dropout(self.tri_mul_in(z, real))
+            z = self.tri_mul_out.residual(z, real, self.row_dropout.draw(z))
+            z = self.tri_mul_in.residual(z, real, self.row_dropout.draw(z))
         if self._attends:
             z = z + self.row_dropout(self.tri_att_start(z, real))
             z = z + self.column_dropout(self.tri_att_end(z, real))
-        z = z + self.pair_transition(z, real)
-        return z * real[..., None]
+        if isinstance(self.pair_transition, PairTransition):
+            return self.pair_transition.residual(z, real)
+        return (z + self.pair_transition(z, real)) * real[..., None]
