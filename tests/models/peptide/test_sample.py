@@ -155,7 +155,8 @@ def test_a_draw_has_the_same_bits_in_any_company(guidance: float) -> None:
 
 def test_the_network_sees_one_length_and_its_last_estimate() -> None:
     model = MixtureModel()
-    _draw(model, [(0, 0)], guidance=2.0, activity=("antimicrobial",))
+    whole: dict[str, Any] = {"guidance_range": (0.0, 1.0)}
+    _draw(model, [(0, 0)], guidance=2.0, activity=("antimicrobial",), **whole)
     shapes, previous = zip(*model.calls, strict=True)
     assert set(shapes) == {(2 * ROWS, 9, model.latent_dim)}
     assert previous == (False, *[True] * 11)
@@ -321,7 +322,7 @@ def test_guidance_points_away_from_the_opposite(changes: dict[str, Any], away: l
 
     model.denoise = watch  # type: ignore[method-assign]
     asked: dict[str, Any] = {"activity": ("antimicrobial",), "excluded": ("hemolytic",)}
-    asked["guidance"] = 2.0
+    asked |= {"guidance": 2.0, "guidance_range": (0.0, 1.0)}
     _draw(model, [(0, 0)], secondary="HHHHHHHHH", length=None, **asked | changes)
     condition = told[0]
     assert condition.labels[0].tolist() == [1, -1, 0]

@@ -181,6 +181,7 @@ def _conditional(model: PeptideModel, plan: PeptidePlan, length: int) -> Conditi
     labels = torch.tensor(plan.labels, dtype=torch.int8)
     away = torch.tensor(plan.away_labels, dtype=torch.int8)
     secondary = torch.tensor(plan.secondary or (0,) * length)
+    structure = plan.structure
 
     def denoise(
         x: Float[Tensor, "b n d"],
@@ -192,6 +193,7 @@ def _conditional(model: PeptideModel, plan: PeptidePlan, length: int) -> Conditi
         condition = Condition(
             torch.where(asked, labels.to(x.device), away.to(x.device)),
             torch.where(asked, secondary.to(x.device), 0),
+            None if structure is None else structure.to(x.device).repeat(len(x)).keep(conditioned),
         )
         mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         return model.denoise(x, mask, timestep, condition, previous)

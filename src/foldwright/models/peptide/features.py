@@ -92,6 +92,12 @@ class StructureFeatures:
             self.values * kept[..., None], self.secondary * kept, self.mask & kept
         )
 
+    def repeat(self, count: int) -> "StructureFeatures":
+        """The features of one structure for each row of a batch."""
+        return StructureFeatures(
+            *(one.expand(count, *one.shape[1:]) for one in (self.values, self.secondary, self.mask))
+        )
+
     def to(self, device: torch.device) -> "StructureFeatures":
         """Copy the tensors to a device."""
         return StructureFeatures(

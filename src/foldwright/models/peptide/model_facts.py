@@ -15,6 +15,7 @@ class ModelFacts:
     num_timesteps: int
     length_counts: Int64[Tensor, "r c"]
     inactive_counts: Int64[Tensor, " l"] | None = None
+    takes_structures: bool = True
 
     def has_learned(self, label: int, value: int) -> bool:
         """Whether a label was 1, or 0, for any training peptide, as far as is known."""

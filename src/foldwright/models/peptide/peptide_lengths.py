@@ -27,7 +27,7 @@ class LengthWeights:
 
 def read_lengths(
     text: str | None,
-    secondary: str | None,
+    by_residue: int | None,
     model: ModelFacts,
     labels: tuple[int, ...],
     partial: PartialDesign | None,
@@ -37,7 +37,7 @@ def read_lengths(
 
     Args:
         text: `20` or `12-30`, or None.
-        secondary: secondary structure by residue, which has a length too.
+        by_residue: length of what is asked of every residue, if anything is.
         model: the lengths it knows.
         labels: what peptides are asked to be, 1, 0 or -1 by label.
         partial: peptides that the run begins with, which have lengths too.
@@ -49,8 +49,8 @@ def read_lengths(
             message = f"follows from {partial.option}; leave it out"
             problems.append(Problem("--length", message))
         return anything
-    if text is None and secondary is not None:
-        return _even(len(secondary), len(secondary), model, problems)
+    if text is None and by_residue is not None:
+        return _even(by_residue, by_residue, model, problems)
     if text is None:
         return LengthWeights(tuple(_trained_counts(model, labels).double().tolist()))
     match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", text)

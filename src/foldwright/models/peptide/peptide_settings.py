@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from foldwright.diffusion.guidance import Guidance, GuidanceSchedule
 from foldwright.diffusion.time_grid import Spacing
+from foldwright.models.peptide.features import StructureFeatures
 from foldwright.models.peptide.inputs import SECONDARY_CODES, UNKNOWN_LABEL
 from foldwright.models.peptide.label_names import find_labels
 from foldwright.models.peptide.model_facts import ModelFacts
@@ -16,6 +17,7 @@ from foldwright.models.peptide.partial_design import (
     read_partial,
 )
 from foldwright.models.peptide.peptide_lengths import LengthWeights, range_problems, read_lengths
+from foldwright.models.peptide.structure_request import read_structure_request
 from foldwright.runtime.config import Config
 from foldwright.runtime.errors import InputError, Problem
 
@@ -56,6 +58,10 @@ class PeptideSettings(Config):
     )
     secondary: str | None = Field(
         None, description="secondary structure by residue, as HHHHCC; H helix, E strand, C coil, X"
+    )
+    structure: str | None = Field(
+        None,
+        description="file of a predicted structure to fit, pLDDT as B-factors; sets the length too",
     )
     num: int = Field(10, description="number of peptides")
     seed: int = Field(0, description="seed of the run; peptide i has its own made of it and i")
@@ -130,13 +136,14 @@ class DrawRules:
 class PeptidePlan:
     """A checked run; `labels` is 1, 0 or -1 for each label of the model.
 
-    `away_labels` is what guidance points away from, without any secondary structure.
+    `away_labels` is what guidance points away from, without any structure.
     """
 
     labels: tuple[int, ...]
     away_labels: tuple[int, ...]
     lengths: LengthWeights
     secondary: tuple[int, ...] | None
+    structure: StructureFeatures | None
     guidance: Guidance
     sampler: SamplerChoice
     rules: DrawRules
@@ -167,9 +174,17 @@ def resolve_peptide_settings(settings: PeptideSettings, model: ModelFacts) -> Pe
     problems += _number_problems(settings, model.num_timesteps) + _option_problems(settings)
     problems += _guidance_problems(settings)
     secondary = _read_secondary(settings.secondary, problems)
-    lengths = read_lengths(settings.length, settings.secondary, model, labels, partial, problems)
-    problems += range_problems(partial, model) + _secondary_problems(settings, partial, lengths)
-    problems += _unlearned_problems(labels, model)
+    structure = read_structure_request(settings.structure, problems)
+    by_residue = {
+        "--secondary": None if settings.secondary is None else len(settings.secondary),
+        "--structure": None if structure is None else structure.mask.shape[1],
+    }
+    asked = next((given for given in by_residue.values() if given is not None), None)
+    lengths = read_lengths(settings.length, asked, model, labels, partial, problems)
+    problems += range_problems(partial, model)
+    for option, given in by_residue.items():
+        problems += _residue_problems(option, given, partial, lengths)
+    problems += _unlearned_problems(labels, model) + _structure_problems(settings, model)
     if problems:
         raise InputError(problems)
     options = _DEFAULT_OPTIONS[settings.sampler] | _given_options(settings)
@@ -178,6 +193,7 @@ def resolve_peptide_settings(settings: PeptideSettings, model: ModelFacts) -> Pe
         away_labels=_away_labels(settings, labels, model),
         lengths=lengths,
         secondary=secondary,
+        structure=structure,
         guidance=_guidance(settings),
         sampler=SamplerChoice(
             settings.sampler, settings.steps, settings.spacing, options, settings.temperature
@@ -267,12 +283,19 @@ def _unlearned_problems(labels: tuple[int, ...], model: ModelFacts) -> list[Prob
     ]
 
 
+def _structure_problems(settings: PeptideSettings, model: ModelFacts) -> list[Problem]:
+    if settings.structure is None or model.takes_structures:
+        return []
+    message = "these weights were trained without structures; leave it out, or write --secondary"
+    return [Problem("--structure", message)]
+
+
 def _guidance_problems(settings: PeptideSettings) -> list[Problem]:
     problems = []
-    asked = settings.activity or settings.excluded or settings.secondary
+    asked = settings.activity or settings.excluded or settings.secondary or settings.structure
     if settings.guidance != 1 and not asked:
-        message = "has nothing to push towards; write --activity, --not or --secondary, or leave it"
-        problems.append(Problem("--guidance", f"{message} out"))
+        message = "has nothing to push towards; write --activity, --not, --secondary or --structure"
+        problems.append(Problem("--guidance", f"{message}, or leave it out"))
     low, high = settings.guidance_range
     if not 0 <= low < high <= 1:
         message = f"must rise within 0 to 1: got {low:g} {high:g}; write 0 1 for always"
@@ -299,16 +322,15 @@ def _read_secondary(text: str | None, problems: list[Problem]) -> tuple[int, ...
     return tuple(SECONDARY_CODES.index(letter) for letter in letters)
 
 
-def _secondary_problems(
-    settings: PeptideSettings, partial: PartialDesign | None, lengths: LengthWeights
+def _residue_problems(
+    option: str, given: int | None, partial: PartialDesign | None, lengths: LengthWeights
 ) -> list[Problem]:
-    """A secondary structure belongs to one length."""
-    if settings.secondary is None:
+    """What is asked of every residue belongs to one length."""
+    if given is None:
         return []
-    given = len(settings.secondary)
     if isinstance(partial, Interpolation) and not partial.single_length:
         message = "needs one length, but the peptides of --between differ in theirs; leave it out"
-        return [Problem("--secondary", message)]
+        return [Problem(option, message)]
     if partial is not None:
         needed = partial.length_of(0)
         where = partial.option
@@ -322,7 +344,7 @@ def _secondary_problems(
         message = f"has {given} residues; write --length {given} or leave --length out"
     else:
         message = f"has {given} residues, but {where} {needed}"
-    return [Problem("--secondary", message)]
+    return [Problem(option, message)]
 
 
 def wanted_text(plan: PeptidePlan, names: tuple[str, ...]) -> str:

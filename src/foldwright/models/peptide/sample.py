@@ -174,6 +174,7 @@ def _facts(model: PeptideModel) -> ModelFacts:
         num_timesteps=model.process.num_timesteps,
         length_counts=model.length_counts.cpu(),
         inactive_counts=None if model.seen is None else model.seen.inactive,
+        takes_structures=model.config.denoiser.cross_attention,
     )
 
 
@@ -229,13 +230,16 @@ def _run_identity(
     model: PeptideModel, settings: PeptideSettings, plan: PeptidePlan, barred: Barred
 ) -> dict[str, Any]:
     """All that decides what peptide `i` of a run is; the number of peptides does not."""
-    asked = settings.model_dump(exclude={"num"} | set(plan.sampler.options))
+    asked = settings.model_dump(exclude={"num", "structure"} | set(plan.sampler.options))
     return {
         **asked,
         **plan.sampler.options,
         "weights_sha256": weights_digest(model.state_dict()),
         "seen_sha256": None if barred.seen is None else barred.seen.fingerprint(),
         "avoid_sha256": _text_digest(barred.avoided) if barred.avoided else None,
+        "structure_sha256": None
+        if plan.structure is None
+        else weights_digest({"structure": plan.structure.values}),
     }
 
 
