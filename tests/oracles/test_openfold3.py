@@ -1,6 +1,5 @@
 """Our network against OpenFold3's own, with random parameters."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,9 @@ from torch import nn
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.weights.families import checkpoint_problems, identified
 from foldwright.models.fold.weights.load import empty_network, load_fold
-from foldwright.models.fold.windows import atom_layout
 from tests.models.fold.family_results import our_results
 from tests.models.fold.golden_files import relative_error
-from tests.models.fold.mixed_input import mixed_input
+from tests.models.fold.mixed_input import few_atoms, mixed_input
 from tests.oracles.openfold3_package import openfold3_network, openfold3_results, openfold3_state
 
 pytest.importorskip("openfold3", reason="the package openfold3 is not installed: make test-oracles")
@@ -25,15 +23,6 @@ def package() -> nn.Module:
     network = openfold3_network(reduced=True)
     openfold3_state(network)
     return network
-
-
-def few_atoms() -> FoldInputs:
-    """Three slots of every token: fewer atoms than a window has keys."""
-    inputs = mixed_input()
-    real = inputs.reference.real & (torch.arange(24) < 3)
-    real[:, 0] = True
-    reference = replace(inputs.reference, real=real)
-    return replace(inputs, reference=reference, layout=atom_layout(real))
 
 
 @pytest.mark.parametrize("inputs", [mixed_input(), few_atoms()], ids=["mixed", "few atoms"])

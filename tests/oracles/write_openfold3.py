@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.models.fold.family_results import write_goldens
-from tests.models.fold.mixed_input import mixed_input
+from tests.models.fold.mixed_input import few_atoms, mixed_input
 from tests.oracles.openfold3_package import (
     TWIN,
     VERSION,
@@ -16,6 +16,8 @@ from tests.oracles.openfold3_package import (
     openfold3_results,
     openfold3_state,
 )
+
+KEPT_OF_FEW = ("single", "denoised 0.5", "lddt")
 
 
 def shapes(network: nn.Module) -> dict[str, list[int]]:
@@ -32,7 +34,9 @@ def main() -> None:
     openfold3_state(network)
     with torch.device("meta"):
         released = openfold3_network(reduced=False)
+    few = openfold3_results(network, few_atoms())
     results = openfold3_results(network, mixed_input())
+    results |= {f"few atoms, {name}": values for name, values in few.items() if name in KEPT_OF_FEW}
     write_goldens("openfold3", results, shapes(network), shapes(released))
 
 

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -42,6 +43,15 @@ def mixed_input() -> FoldInputs:
         bonds=torch.tensor([[18, 19], [19, 20], [21, 20], [2, 18]]),
         frames=torch.ones(n, dtype=torch.bool),
     )
+
+
+def few_atoms() -> FoldInputs:
+    """The same with three slots of every token: fewer atoms than a window has keys."""
+    inputs = mixed_input()
+    real = inputs.reference.real & (torch.arange(24) < 3)
+    real[:, 0] = True
+    reference = replace(inputs.reference, real=real)
+    return replace(inputs, reference=reference, layout=atom_layout(real))
 
 
 def seeded_parameters(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:

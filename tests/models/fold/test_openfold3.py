@@ -1,6 +1,8 @@
 """OpenFold3 weights: every name, every number, and files that are refused."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from foldwright.models.fold.config import FoldConfig
+from foldwright.models.fold.family import FAMILIES, Family
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.weights.families import checkpoint_problems, identified
 from foldwright.models.fold.weights.load import (
@@ -25,9 +28,10 @@ from tests.models.fold.family_results import (
     stored_shapes,
 )
 from tests.models.fold.golden_files import relative_error
-from tests.models.fold.mixed_input import mixed_input, seeded_parameters
+from tests.models.fold.mixed_input import few_atoms, mixed_input, seeded_parameters
 
 TOLERANCE = 5e-6
+FEW = "few atoms, "
 VERSION = {"version_tensor": torch.tensor([2.0, 0.0, 0.0])}
 
 
@@ -54,14 +58,59 @@ def saved(tensors: object, folder: Path) -> Path:
     return path
 
 
-def test_results_are_the_packages(network: FoldNetwork) -> None:
-    found, expected = (
-        kept_results(our_results(network, mixed_input())),
-        stored_results("openfold3"),
-    )
+def differences(network: FoldNetwork) -> dict[str, float]:
+    """Relative differences to the package's numbers, all of them or those of few atoms."""
+    expected = stored_results("openfold3")
+    found = kept_results(our_results(network, mixed_input()))
+    few = our_results(network, few_atoms())
+    found |= {name: few[name.removeprefix(FEW)] for name in expected if name.startswith(FEW)}
     assert found.keys() == expected.keys()
-    errors = {name: relative_error(found[name], expected[name]) for name in expected}
+    return {name: relative_error(found[name], expected[name]) for name in expected}
+
+
+def test_results_are_the_packages(network: FoldNetwork) -> None:
+    errors = differences(network)
     assert max(errors.values()) < TOLERANCE, errors
+
+
+def change_family(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
+    other = replace(FAMILIES["openfold3"], **changed)
+    monkeypatch.setitem(cast(dict[str, Family], FAMILIES), "openfold3", other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("symmetric_bonds", False),
+        ("windows", "given"),
+        ("hides_unplaced_atoms", True),
+        ("gap_templates", "none"),
+        ("gap_templates", "first"),
+    ],
+)
+def test_declared_differences_change_the_numbers(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    change_family(monkeypatch, **{name: value})
+    errors = differences(load_fold(file))
+    assert max(errors.values()) > 100 * TOLERANCE, errors
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_classes", 31),
+        ("last_alignment_update", True),
+        ("stored_noise_table", False),
+        ("packed_atoms", None),
+    ],
+)
+def test_declared_differences_change_the_parameters(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    change_family(monkeypatch, **{name: value})
+    with pytest.raises(InputError, match="tensor"):
+        load_fold(file)
 
 
 def test_released_checkpoint_is_covered_both_ways() -> None:
