@@ -14,10 +14,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from foldwright.models.fold.family import FAMILIES
+from foldwright.models.fold.family_inputs import family_inputs
 from foldwright.models.fold.inputs import FoldInputs
+from tests.models.fold.family_results import (
+    LEVELS,
+    PASSES,
+    expected_scores,
+    noisy_positions,
+    scored_positions,
+)
+from tests.models.fold.mixed_input import seeded_parameters
 
 CLASS_OF_OURS = (*range(21), 31, 21, 22, 23, 24, 26, 27, 28, 29, 25, 30)
 """Protenix's class of each of our 32: RNA and its unknown base, DNA and its, and the gap last."""
+
+PUBLISHED = (
+    "protenix_base_default_v0.5.0",
+    "protenix_base_default_v1.0.0",
+    "protenix-v2",
+    "protenix_mini_default_v0.5.0",
+    "protenix_tiny_default_v0.5.0",
+)
+"""Networks of the published checkpoints that are read, by the package's names."""
+
+_CONSTANT = ("confidence_head.lower_bins", "confidence_head.upper_bins")
 
 REDUCED: dict[str, Any] = {
     "c_s": 32,
@@ -100,9 +121,42 @@ def protenix_features(inputs: FoldInputs) -> dict[str, Any]:
     return dict(_relative(update_input_feature_dict(features)))
 
 
-def protenix_trunk(
-    network: nn.Module, features: dict[str, Any], passes: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def protenix_state(network: nn.Module) -> dict[str, Tensor]:
+    """Give the network seeded parameters; the edges of its bins stay as they are."""
+    state = network.state_dict()
+    drawn = {name: tuple(values.shape) for name, values in state.items() if name not in _CONSTANT}
+    given = state | seeded_parameters(drawn)
+    network.load_state_dict(given)
+    return given
+
+
+@torch.no_grad()
+def protenix_results(network: nn.Module, inputs: FoldInputs) -> dict[str, Tensor]:
+    """Run every part once, as `our_results` does; the package is given its own representations."""
+    inputs = family_inputs(inputs, FAMILIES["protenix"])
+    features, real = protenix_features(inputs), inputs.reference.real
+    target, single, pair = _trunk(network, features)
+    parts = {"input_feature_dict": features, "s_inputs": target, "s_trunk": single}
+    found = {"pair": pair, "single": single}
+    for level in LEVELS:
+        found[f"denoised {level}"] = network.diffusion_module(
+            x_noisy=noisy_positions(inputs, level)[real][None],
+            t_hat_noise_level=torch.tensor([level]),
+            z_trunk=pair,
+            pair_z=None,
+            p_lm=None,
+            c_l=None,
+            **parts,
+        )[0]
+    names = ("lddt", "aligned error", "distance error", "resolved")
+    scored = network.confidence_head(
+        x_pred_coords=scored_positions(inputs)[real][None], z_trunk=pair, pair_mask=None, **parts
+    )
+    logits = {name: values[0] for name, values in zip(names, scored, strict=True)}
+    return found | expected_scores(logits) | {"distogram": network.distogram_head(pair)}
+
+
+def _trunk(network: nn.Module, features: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
     """Token features, single and pair representation after some passes over all rows.
 
     The package draws how many alignment rows it takes, and which.
@@ -112,52 +166,10 @@ def protenix_trunk(
     drawn = utils.sample_indices
     utils.sample_indices = lambda n, **_: torch.arange(n)
     try:
-        target, single, pair = network.get_pairformer_output(features, N_cycle=passes)
+        target, single, pair = network.get_pairformer_output(features, N_cycle=PASSES)
     finally:
         utils.sample_indices = drawn
     return target, single, pair
-
-
-def protenix_denoised(
-    network: nn.Module,
-    features: dict[str, Any],
-    trunk: tuple[Tensor, Tensor, Tensor],
-    noisy: Tensor,
-    level: float,
-) -> Tensor:
-    """Denoised positions of the real atoms, Å."""
-    target, single, pair = trunk
-    found: Tensor = network.diffusion_module(
-        x_noisy=noisy[None],
-        t_hat_noise_level=torch.tensor([level]),
-        input_feature_dict=features,
-        s_inputs=target,
-        s_trunk=single,
-        z_trunk=pair,
-        pair_z=None,
-        p_lm=None,
-        c_l=None,
-    )
-    return found[0]
-
-
-def protenix_scores(
-    network: nn.Module,
-    features: dict[str, Any],
-    trunk: tuple[Tensor, Tensor, Tensor],
-    positions: Tensor,
-) -> tuple[Tensor, ...]:
-    """Logits of lDDT and of presence per atom, of both errors per pair."""
-    target, single, pair = trunk
-    lddt, aligned, distance, resolved = network.confidence_head(
-        input_feature_dict=features,
-        s_inputs=target,
-        s_trunk=single,
-        z_trunk=pair,
-        pair_mask=None,
-        x_pred_coords=positions[None],
-    )
-    return lddt[0], resolved[0], aligned[0], distance[0]
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+"""Protenix weights: every name of five published networks, every number, and refused files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig
+from foldwright.models.fold.family import FAMILIES
+from foldwright.models.fold.family_inputs import family_inputs
+from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.network.grid_attention import GridAttention
+from foldwright.models.fold.weights.families import checkpoint_problems, identified
+from foldwright.models.fold.weights.load import (
+    convert_weights,
+    empty_network,
+    inspect_weights,
+    load_fold,
+)
+from foldwright.models.fold.windows import atom_layout
+from foldwright.runtime.errors import InputError
+from tests.models.fold.family_results import kept_results, our_results, stored_results
+from tests.models.fold.golden_files import relative_error
+from tests.models.fold.mixed_input import GAP, mixed_input, seeded_parameters
+from tests.models.fold.protenix_shapes import protenix_shapes
+
+TOLERANCE = 5e-6
+LOWER = torch.arange(39) * 1.25 + 3.25
+EDGES = {
+    "confidence_head.lower_bins": LOWER,
+    "confidence_head.upper_bins": torch.cat([LOWER[1:], torch.tensor([1e6])]),
+}
+BASE = {"family": "protenix", "num_msa_rows": 16384, "msa_width": 64}
+NO_TEMPLATES = {"num_template_blocks": 0}
+MINI = {
+    **NO_TEMPLATES,
+    "num_msa_blocks": 1,
+    "msa_width": None,
+    "atoms": AtomConfig(num_diffusion_blocks=1),
+}
+PUBLISHED = {
+    "protenix_base_default_v0.5.0": NO_TEMPLATES,
+    "protenix_base_default_v1.0.0": {
+        "template_heads": 4,
+        "template_head_width": 32,
+        "template_triangle_channels": 128,
+    },
+    "protenix-v2": {
+        "pair_channels": 256,
+        "msa_channels": 128,
+        "pair_heads": 8,
+        "template_heads": 2,
+        "template_head_width": 32,
+        "template_triangle_channels": 64,
+        "diffusion": DenoiserConfig(pair_channels=256),
+    },
+    "protenix_mini_default_v0.5.0": {
+        **MINI,
+        "num_trunk_blocks": 16,
+        "diffusion": DenoiserConfig(num_super_blocks=2),
+    },
+    "protenix_tiny_default_v0.5.0": {
+        **MINI,
+        "num_trunk_blocks": 8,
+        "diffusion": DenoiserConfig(num_super_blocks=2),
+    },
+}
+"""What differs between the published networks, as the package's settings say."""
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, Tensor]:
+    shapes = protenix_shapes("reduced")
+    return seeded_parameters({n: shape for n, shape in shapes.items() if n not in EDGES}) | EDGES
+
+
+@pytest.fixture(scope="module")
+def file(parameters: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(parameters, tmp_path_factory.mktemp("protenix"))
+
+
+def saved(parameters: dict[str, Tensor], folder: Path) -> Path:
+    """A checkpoint as the package keeps it after training on several machines."""
+    path = folder / "protenix.pt"
+    wrapped = {f"module.{name}": value for name, value in parameters.items()}
+    torch.save({"model": wrapped, "step": 3}, path)
+    return path
+
+
+def without_templates(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = "template_embedder.pairformer_stack.blocks."
+    return {name: value for name, value in parameters.items() if not name.startswith(start)}
+
+
+def errors_of(network: FoldNetwork) -> dict[str, float]:
+    found, expected = kept_results(our_results(network, mixed_input())), stored_results("protenix")
+    assert found.keys() == expected.keys()
+    return {name: relative_error(found[name], expected[name]) for name in expected}
+
+
+def test_results_are_the_packages(file: Path) -> None:
+    errors = errors_of(load_fold(file))
+    assert max(errors.values()) < TOLERANCE, errors
+
+
+@pytest.mark.parametrize("fault", ["unturned", "unchained", "late sum", "no lengths", "no norm"])
+def test_every_difference_is_needed(file: Path, fault: str) -> None:
+    network = load_fold(file)
+    if fault == "unturned":
+        for module in network.modules():
+            if isinstance(module, GridAttention):
+                module.turned_bias = False
+    elif fault == "unchained":
+        for block in network.input_encoder.transformer.blocks:
+            block.attention.chained_norms = False
+    elif fault == "late sum":
+        network.confidence.error_logits = FoldNetwork(SMALLEST).confidence.error_logits
+    elif fault == "no lengths":
+        network.confidence.lengths = None
+    else:
+        network.confidence.single_norm = torch.nn.Identity()
+    assert max(errors_of(network).values()) > 100 * TOLERANCE
+
+
+SMALLEST = FoldConfig(
+    num_trunk_blocks=0, num_msa_blocks=0, num_confidence_blocks=0, num_template_blocks=0
+)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_networks_are_covered_both_ways(name: str) -> None:
+    shapes = protenix_shapes(name)
+    tensors = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+    prepared, config = identified(tensors | EDGES, name)
+    assert config == FoldConfig(**(BASE | PUBLISHED[name]))
+    network = empty_network(config)
+    assert checkpoint_problems(prepared, network) == []
+    del prepared["linear_no_bias_s.weight"]
+    assert checkpoint_problems(prepared, network) == ["tensor linear_no_bias_s.weight is missing"]
+
+
+def test_checkpoint_without_template_blocks_reads_no_templates(
+    parameters: dict[str, Tensor], tmp_path: Path
+) -> None:
+    network = load_fold(saved(without_templates(parameters), tmp_path))
+    inputs = mixed_input()
+    empty = replace(inputs.templates, mask=torch.zeros_like(inputs.templates.mask))
+    found = our_results(network, inputs)
+    assert torch.equal(
+        found["pair"], our_results(network, replace(inputs, templates=empty))["pair"]
+    )
+    with_templates = stored_results("protenix")["pair"]
+    assert relative_error(kept_results(found)["pair"], with_templates) > 0.01
+
+
+def test_converted_weights_need_no_configuration(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "converted.safetensors"
+    expected = load_fold(file)
+    assert convert_weights(file, None, out) == len(list(expected.parameters()))
+    found = load_fold(out)
+    assert found.config == expected.config
+    for name, value in expected.named_parameters():
+        assert torch.equal(found.get_parameter(name), value), name
+
+
+def test_inspection_tells_family_and_sizes(file: Path) -> None:
+    summary = inspect_weights(file)
+    assert (summary.family, summary.problems) == ("Protenix", ())
+    assert (summary.config.num_template_blocks, summary.config.num_trunk_blocks) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"linear_no_bias_s.weight": None}, "tensor linear_no_bias_s.weight is missing"),
+        ({"pairformer_stack.extra": torch.zeros(1)}, "pairformer_stack.extra is not a part"),
+        ({"linear_no_bias_sinit.weight": torch.zeros(32, 88)}, "has 88 columns, expected 89"),
+        ({"layernorm_s.bias": torch.zeros(31)}, r"layernorm_s.bias \(31,\) gives .*\(32,\)"),
+        ({"confidence_head.lower_bins": LOWER + 1}, "other edges of bins"),
+        ({"confidence_head.upper_bins": None}, "upper_bins is missing"),
+        ({"input_embedder.linear_esm.weight": torch.zeros(1)}, "protein language model"),
+        ({"constraint_embedder.pocket_z_embedder.weight": torch.zeros(1)}, "reads constraints"),
+        ({"confidence_head.linear_no_bias_d_wo_onehot.weight": None}, "of no family"),
+        ({"template_embedder.linear_no_bias_a.weight": torch.zeros(16, 107)}, "has 107 columns"),
+    ],
+)  # fmt: skip
+def test_wrong_checkpoints_name_the_first_bad_tensor(
+    parameters: dict[str, Tensor], tmp_path: Path, change: dict[str, Tensor | None], message: str
+) -> None:
+    changed = {name: value for name, value in (parameters | change).items() if value is not None}
+    with pytest.raises(InputError, match=message):
+        load_fold(saved(changed, tmp_path))
+
+
+def test_keys_lie_around_their_queries() -> None:
+    real = mixed_input().reference.real
+    layout, count = atom_layout(real, shifted=False), int(real.sum())
+    first = torch.arange(0, count, 32)
+    expected = first[:, None] - 48 + torch.arange(128)
+    inside = (expected >= 0) & (expected < count)
+    assert torch.equal(layout.queries_to_keys.mask, inside)
+    assert torch.equal(layout.queries_to_keys.index[inside], expected[inside])
+    shifted = atom_layout(real)
+    assert bool(shifted.queries_to_keys.mask.all())
+    assert not torch.equal(layout.queries_to_keys.index, shifted.queries_to_keys.index)
+
+
+def test_chains_without_a_template_have_gaps_in_the_first_slot() -> None:
+    inputs = mixed_input()
+    classes = family_inputs(inputs, FAMILIES["protenix"]).templates.residue_class
+    assert torch.equal(classes[0, :6], inputs.templates.residue_class[0, :6])
+    assert bool((classes[0, 6:] == GAP).all())
+    assert torch.equal(classes[1:], inputs.templates.residue_class[1:])

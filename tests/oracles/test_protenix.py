@@ -1,0 +1,60 @@
+"""Our network against Protenix's own, with random parameters."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from foldwright.models.fold.inputs import FoldInputs
+from foldwright.models.fold.weights.families import checkpoint_problems, identified
+from foldwright.models.fold.weights.load import empty_network, load_fold
+from foldwright.models.fold.windows import atom_layout
+from tests.models.fold.family_results import our_results
+from tests.models.fold.golden_files import relative_error
+from tests.models.fold.mixed_input import mixed_input
+from tests.models.fold.protenix_shapes import protenix_shapes
+from tests.oracles.protenix_package import (
+    PUBLISHED,
+    REDUCED,
+    protenix_network,
+    protenix_results,
+    protenix_state,
+)
+
+pytest.importorskip("protenix", reason="the package protenix is not installed: make test-oracles")
+TOLERANCE = 5e-6
+WITHOUT_TEMPLATES = REDUCED | {
+    "model": REDUCED["model"] | {"template_embedder": {"c": 16, "n_blocks": 0}}
+}
+
+
+def few_atoms() -> FoldInputs:
+    """Three slots of every token: fewer atoms than a window has keys."""
+    inputs = mixed_input()
+    real = inputs.reference.real & (torch.arange(24) < 3)
+    real[:, 0] = True
+    reference = replace(inputs.reference, real=real)
+    return replace(inputs, reference=reference, layout=atom_layout(real))
+
+
+@pytest.mark.parametrize("inputs", [mixed_input(), few_atoms()], ids=["mixed", "few atoms"])
+@pytest.mark.parametrize("settings", [REDUCED, WITHOUT_TEMPLATES], ids=["v1.0", "v0.5"])
+def test_every_part_is_the_packages(
+    settings: dict[str, object], inputs: FoldInputs, tmp_path: Path
+) -> None:
+    package = protenix_network("protenix_base_default_v1.0.0", settings)
+    path = tmp_path / "protenix.pt"
+    wrapped = {f"module.{name}": value for name, value in protenix_state(package).items()}
+    torch.save({"model": wrapped, "step": 3}, path)
+    found, expected = our_results(load_fold(path), inputs), protenix_results(package, inputs)
+    errors = {name: relative_error(found[name], expected[name]) for name in expected}
+    assert max(errors.values()) < TOLERANCE, errors
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_networks_are_covered_both_ways(name: str) -> None:
+    state = protenix_network(name, {}).state_dict()
+    assert {key: tuple(value.shape) for key, value in state.items()} == protenix_shapes(name)
+    tensors, config = identified(state, "package")
+    assert checkpoint_problems(tensors, empty_network(config)) == []
