@@ -172,3 +172,64 @@ def test_file_that_is_no_text_or_absent(tmp_path: Path) -> None:
     for path in (binary, tmp_path / "absent", tmp_path):
         with pytest.raises(InputError, match="is no readable text file; expected lines"):
             read_genie_configuration(path)
+
+
+LONG = """\
+maximumNumResidues 1024
+zFactorRank 2
+kNeighbors 24
+useMHCMode True
+mhcExpansionRate 3
+mhcSinkhornIters 7
+mhcAlphaInit 0.01
+useModelCompression True
+compressionStrategy universal
+useAxialAttention True
+useGradientCheckpointing True
+"""
+
+
+def test_settings_of_the_long_sequence_program(tmp_path: Path) -> None:
+    found = read(tmp_path, LONG)
+    assert found.genie == GenieConfig(
+        max_length=1024, pair="factorized", pair_rank=2, pair_neighbours=24, residual_streams=3,
+        sinkhorn_iterations=7, layer_sharing="universal", triangle_attention="axial",
+        checkpoint_pairs=True,
+    )  # fmt: skip
+    assert found.without_effect == ("unknown key mhcAlphaInit",)
+
+
+def test_streams_and_sharing_need_their_switch(tmp_path: Path) -> None:
+    text = LONG.replace("useMHCMode True", "").replace("useModelCompression True", "")
+    found = read(tmp_path, text)
+    assert (found.genie.residual_streams, found.genie.layer_sharing) == (1, "none")
+    assert found.genie.sinkhorn_iterations == GenieConfig().sinkhorn_iterations
+    assert found.without_effect == (
+        "mhcExpansionRate 3: counts with useMHCMode True, in the original too",
+        "mhcSinkhornIters 7: counts with useMHCMode True, in the original too",
+        "compressionStrategy universal: counts with useModelCompression",
+        "unknown key mhcAlphaInit",
+    )
+    assert read(tmp_path, "useMHCMode True").genie.residual_streams == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("useFlashMode True", "factorized"),
+        ("useFactorizedPairs True", "factorized"),
+        ("zFactorRank 2\nuseSparseKNN True\nkNeighbors 32", "sparse"),
+        ("useFlashMode False\nuseSparseKNN None", "dense"),
+    ],
+)
+def test_pairs_of_the_long_sequence_program(tmp_path: Path, text: str, pair: str) -> None:
+    assert read(tmp_path, text).genie.pair == pair
+
+
+def test_words_of_the_long_sequence_program_that_mean_nothing(tmp_path: Path) -> None:
+    text = "useMHCMode yes\nuseModelCompression True\ncompressionStrategy block\n"
+    assert refusal(tmp_path, text) == [
+        "configuration: useMHCMode: found 'yes', expected bool",
+        "configuration: compressionStrategy: found 'block', expected none, universal, alternating "
+        "or block(k), for instance block(2)",
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from foldwright.models.backbone.config import DiffusionConfig, GenieConfig
+from foldwright.models.backbone.long_configuration import KEYS, NUMBERS, translate_long_keys
 from foldwright.runtime.config import Config, parse_config
 from foldwright.runtime.errors import InputError, Problem
 
@@ -33,6 +34,7 @@ _GENIE_FIELDS: dict[str, tuple[str, type]] = {
     "numStructureTransitionLayers": ("num_transition_layers", int),
     "structureTransitionDropout": ("transition_dropout", float),
     "maximumNumResidues": ("max_length", int),
+    **NUMBERS,
 }
 _DIFFUSION_FIELDS: dict[str, tuple[str, type]] = {
     "numTimesteps": ("num_steps", int),
@@ -82,6 +84,7 @@ def read_genie_configuration(path: Path) -> GenieConfiguration:
     pairs, without_effect = _split_lines(path)
     problems: list[Problem] = []
     genie = _convert(pairs, _GENIE_FIELDS, path, problems)
+    without_effect += translate_long_keys(pairs, genie, str(path), problems)
     diffusion = _convert(pairs, _DIFFUSION_FIELDS, path, problems)
     if pairs.get(_ONLY_DISTANCE, "v1") != "v1":
         problems.append(Problem(f"{path}: {_ONLY_DISTANCE}", "only template v1 exists"))
@@ -94,7 +97,7 @@ def read_genie_configuration(path: Path) -> GenieConfiguration:
     processes = _build(DiffusionConfig, diffusion, _DIFFUSION_FIELDS, path, problems)
     if problems:
         raise InputError(problems)
-    known = {*_GENIE_FIELDS, *_DIFFUSION_FIELDS, _ONLY_DISTANCE, *_RUN_KEYS}
+    known = {*_GENIE_FIELDS, *_DIFFUSION_FIELDS, *KEYS, _ONLY_DISTANCE, *_RUN_KEYS}
     without_effect += [_unknown(key, known) for key in pairs if key not in known]
     run = {key: pairs[key] for key in _RUN_KEYS if key in pairs}
     return GenieConfiguration(networks[0], processes[0], run, tuple(without_effect))
