@@ -141,7 +141,7 @@ def openfold3_features(inputs: FoldInputs) -> dict[str, Tensor]:
         "atom_mask": torch.ones(len(slots)),
         "restype": one_hot(_kinds(tokens.residue_class, inputs), 32).float(),
         "profile": _profile(inputs),
-        "deletion_mean": inputs.alignment.deletion_mean,
+        "deletion_mean": inputs.alignment.deletion_mean.masked_fill(_bare(inputs), 0),
         "token_bonds": _bonds(inputs),
         "ref_pos": reference.positions.flatten(0, 1)[slots],
         "ref_mask": reference.mask.flatten()[slots].float(),
@@ -245,14 +245,17 @@ def _kinds(classes: Tensor, inputs: FoldInputs) -> Tensor:
     return _order()[torch.where((classes == unknown) & _dna(inputs), unknown_dna, classes)]
 
 
+def _bare(inputs: FoldInputs) -> Tensor:
+    """Tokens of chains that the package does not align: DNA and ligands."""
+    several = inputs.reference.real.sum(1) > 1
+    return _dna(inputs) | ~torch.isin(inputs.tokens.asym_id, inputs.tokens.asym_id[several])
+
+
 def _profile(inputs: FoldInputs) -> Tensor:
     order, profile = _order(), inputs.alignment.profile
     turned = torch.zeros(len(profile), 32)
-    for row, dna, shares in zip(turned, _dna(inputs), profile, strict=True):
-        places = order[:31].clone()
-        if dna:
-            places[NAMES_OF_OURS.index("N")] = order[NAMES_OF_OURS.index("DN")]
-        row[places] = shares
+    turned[:, order[:31]] = profile
+    turned[_bare(inputs)] = 0
     return turned
 
 
@@ -265,9 +268,11 @@ def _bonds(inputs: FoldInputs) -> Tensor:
 
 
 def _alignment(inputs: FoldInputs) -> dict[str, Tensor]:
-    deletions = inputs.alignment.deletions.float()
+    bare = _bare(inputs)
+    deletions = inputs.alignment.deletions.float().masked_fill(bare, 0)
+    letters = _order()[inputs.alignment.rows.masked_fill(bare, NAMES_OF_OURS.index("GAP"))]
     return {
-        "msa": one_hot(_kinds(inputs.alignment.rows, inputs), 32).float(),
+        "msa": one_hot(letters, 32).float(),
         "has_deletion": deletions.clamp(0, 1),
         "deletion_value": torch.atan(deletions / 3) * (2 / np.pi),
         "msa_mask": inputs.alignment.mask.float(),

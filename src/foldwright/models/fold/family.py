@@ -11,6 +11,7 @@ from typing import Literal
 
 FamilyName = Literal["alphafold3", "openfold3", "protenix"]
 Windows = Literal["given", "shifted", "centred"]
+AlignedChains = Literal["all", "protein and RNA"]
 GapTemplates = Literal["none", "first", "all"]
 
 
@@ -37,6 +38,11 @@ class Family:
         projects_relative: whether the denoiser projects the relative encoding before its norm.
         gap_templates: which tokens of the template slots are gaps: `none`; those of chains without
             a template in the `first` slot; or `all` without a template atom.
+        terminal_oxygens: whether residues at the ends of chains have the atoms OXT and OP3.
+        modified_as_unknown: whether the atoms of modified residues have the unknown class, not
+            that of the residue's parent.
+        aligned_chains: which chains have letters and a profile in the alignment: `all`, or those of
+            `protein and RNA`, while DNA and ligands have gaps and no profile.
         distogram_bias: whether the distogram's logits have a bias.
         scores_normed_single: whether the scores start from a normalised single representation.
         scores_lengths: whether the scores see distances themselves beside their bins.
@@ -56,6 +62,9 @@ class Family:
     chained_norms: bool = False
     projects_relative: bool = False
     gap_templates: GapTemplates = "none"
+    terminal_oxygens: bool = True
+    modified_as_unknown: bool = False
+    aligned_chains: AlignedChains = "all"
     distogram_bias: bool = False
     scores_normed_single: bool = False
     scores_lengths: bool = False
@@ -74,6 +83,9 @@ FAMILIES: Mapping[FamilyName, Family] = {
         stored_noise_table=True,
         packed_atoms=23,
         gap_templates="all",
+        terminal_oxygens=False,
+        modified_as_unknown=True,
+        aligned_chains="protein and RNA",
     ),
     "protenix": Family(
         "Protenix",

@@ -12,10 +12,12 @@ from foldwright.models.fold.inputs import FoldInputs, Tokens
 from foldwright.models.fold.windows import atom_layout
 from foldwright.runtime.errors import InputError
 
+_UNKNOWN = 20
 _GAP = 21
 _DNA_BASES = (26, 27, 28, 29)
 _UNKNOWN_BASE = 30
 _UNKNOWN_DNA_BASE = 31
+_TERMINAL_OXYGENS = ("OXT ", "OP3 ")
 
 
 def family_inputs(inputs: FoldInputs, family: Family) -> FoldInputs:
@@ -29,9 +31,15 @@ def family_inputs(inputs: FoldInputs, family: Family) -> FoldInputs:
     """
     if family == FAMILIES["alphafold3"]:
         return inputs
+    if not family.terminal_oxygens:
+        inputs = _without_terminal_oxygens(inputs)
     _check_atoms(inputs, family)
+    if family.modified_as_unknown:
+        inputs = _with_unknown_modified(inputs)
     if family.num_classes > _UNKNOWN_DNA_BASE:
         inputs = _with_dna_class(inputs)
+    if family.aligned_chains == "protein and RNA":
+        inputs = _without_bare_columns(inputs)
     if family.symmetric_bonds:
         inputs = replace(inputs, bonds=torch.cat([inputs.bonds, inputs.bonds.flip(1)]))
     if family.gap_templates != "none":
@@ -49,9 +57,31 @@ def _check_atoms(inputs: FoldInputs, family: Family) -> None:
         return
     token = int(counts.argmax())
     raise InputError(
-        f"token {token + 1} has {int(counts[token])} atoms, {family.title} scores {most} at most; "
-        "a first base with the atom OP3 is such a one: leave OP3 out"
+        f"token {token + 1} has {int(counts[token])} atoms, {family.title} scores {most} at most"
     )
+
+
+def _without_terminal_oxygens(inputs: FoldInputs) -> FoldInputs:
+    """Leave out the atoms OXT and OP3 of residues; an atom that is a token of its own stays."""
+    reference = inputs.reference
+    names = reference.name_characters
+    terminal = torch.zeros_like(reference.real)
+    for name in _TERMINAL_OXYGENS:
+        characters = names.new_tensor([ord(character) - 32 for character in name])
+        terminal |= (names == characters).all(-1)
+    several = reference.real.sum(1, keepdim=True) > 1
+    return replace(
+        inputs, reference=replace(reference, real=reference.real & ~(terminal & several))
+    )
+
+
+def _with_unknown_modified(inputs: FoldInputs) -> FoldInputs:
+    """Give all tokens of a residue that has several the unknown class."""
+    tokens = inputs.tokens
+    residue = torch.stack([tokens.asym_id, tokens.residue_index], dim=1)
+    _, index, counts = torch.unique(residue, dim=0, return_inverse=True, return_counts=True)
+    classes = torch.where(counts[index] > 1, _UNKNOWN, tokens.residue_class)
+    return replace(inputs, tokens=replace(tokens, residue_class=classes))
 
 
 def _with_dna_class(inputs: FoldInputs) -> FoldInputs:
@@ -69,6 +99,26 @@ def _with_dna_class(inputs: FoldInputs) -> FoldInputs:
         alignment=replace(alignment, rows=_split(alignment.rows, dna), profile=profile),
         templates=replace(
             inputs.templates, residue_class=_split(inputs.templates.residue_class, dna)
+        ),
+    )
+
+
+def _without_bare_columns(inputs: FoldInputs) -> FoldInputs:
+    """Empty the alignment's columns of DNA and ligands: gaps, no deletions, no profile.
+
+    A chain is a ligand if none of its tokens has more than one atom.
+    """
+    tokens, alignment = inputs.tokens, inputs.alignment
+    several = inputs.reference.real.sum(1) > 1
+    bare = _dna_tokens(tokens) | ~torch.isin(tokens.asym_id, tokens.asym_id[several])
+    return replace(
+        inputs,
+        alignment=replace(
+            alignment,
+            rows=alignment.rows.masked_fill(bare, _GAP),
+            deletions=alignment.deletions.masked_fill(bare, 0),
+            profile=alignment.profile.masked_fill(bare[:, None], 0),
+            deletion_mean=alignment.deletion_mean.masked_fill(bare, 0),
         ),
     )
 
