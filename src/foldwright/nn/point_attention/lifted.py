@@ -60,6 +60,14 @@ def split_values(
     return Attended(scalars, points.unflatten(-1, (-1, 3)), pairs)
 
 
+def contract_ranks(
+    attended: Float[Tensor, "b h n rc"], pair: FactorTerms
+) -> Float[Tensor, "b h n c"]:
+    """Pair vectors from the attended right factors of all ranks: times the row's left ones."""
+    by_rank = attended.unflatten(-1, pair.left_values.shape[-2:])
+    return (by_rank * pair.left_values[:, None]).sum(-2)
+
+
 def attend_by_products(terms: PointAttentionTerms) -> Attended:
     """All weights at once from plain matrix products: n^2 memory, and fast for short chains."""
     pair = terms.pair
@@ -70,12 +78,15 @@ def attend_by_products(terms: PointAttentionTerms) -> Attended:
     attended = weights @ lifted_values(terms)
     if pair is None:
         return split_values(terms, attended, None)
-    by_row = weights.transpose(1, 2)
     if isinstance(pair, DenseTerms):
-        return split_values(terms, attended, (by_row @ pair.values).transpose(1, 2))
+        by_row = weights.transpose(1, 2) @ pair.values
+        return split_values(terms, attended, by_row.transpose(1, 2))
     assert isinstance(pair, FactorTerms)
-    vectors = pair.left_values.permute(0, 3, 1, 2) @ pair.right_values.permute(0, 3, 2, 1)
-    return split_values(terms, attended, (by_row @ vectors.permute(0, 2, 3, 1)).transpose(1, 2))
+    # all right factors in one product: pair vectors of their own would cost more memory than time
+    by_rank = (weights.flatten(1, 2) @ pair.right_values.flatten(2)).unflatten(
+        1, weights.shape[1:3]
+    )
+    return split_values(terms, attended, contract_ranks(by_rank, pair))
 
 
 def attend_by_sdpa(terms: PointAttentionTerms) -> Attended:
@@ -93,8 +104,7 @@ def attend_by_sdpa(terms: PointAttentionTerms) -> Attended:
     values, rest = attended[..., : value.shape[-1]].tensor_split([width], dim=-1)
     if not isinstance(pair, FactorTerms):
         return split_values(terms, values, None)
-    by_rank = rest.unflatten(-1, pair.left_values.shape[-2:])
-    return split_values(terms, values, (by_rank * pair.left_values[:, None]).sum(-2))
+    return split_values(terms, values, contract_ranks(rest, pair))
 
 
 def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from foldwright.nn.point_attention.lifted import (
+    contract_ranks,
     lifted_keys,
     lifted_queries,
     lifted_values,
@@ -71,8 +72,7 @@ def attend_by_tiles(terms: PointAttentionTerms) -> Attended:
     factors = [factor.contiguous() for factor in factors]
     values, pairs = _TiledAttention.apply(*operands, *factors, extents)
     if len(factors) == 1:
-        by_rank = pairs.unflatten(-1, pair.left_values.shape[2:])
-        pairs = (by_rank * pair.left_values[:, None]).sum(-2)
+        pairs = contract_ranks(pairs, pair)
     return split_values(terms, values, pairs)
 
 
