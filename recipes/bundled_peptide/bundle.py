@@ -44,8 +44,8 @@ def main() -> None:
             "minutes": _minutes(arguments.encoder_run),
         },
         "licence": "Apache-2.0",
-        "rights": "The weights hold no sequence; digests of 8 bytes tell whether a peptide was among "
-        "the training peptides. The table they were trained on gathers public databases, some of "
+        "rights": "The weights hold no sequence; digests of 8 bytes tell whether a peptide is one "
+        "of those trained on. The table they were trained on gathers public databases, some of "
         "which do not allow redistribution, and is not part of this project.",
     }
     if arguments.scores is not None:

@@ -99,6 +99,13 @@ def test_samplers_have_their_own_defaults() -> None:
     assert _resolve(sampler="ddim").sampler.options == {"eta": 0.0}
 
 
+def test_guided_runs_take_fewer_steps_that_cost_twice() -> None:
+    asked: dict[str, Any] = {"activity": ("antifungal",)}
+    assert _resolve(**asked).sampler.num_steps == 20
+    assert _resolve(**asked, guidance=2.0).sampler.num_steps == 12
+    assert _resolve(**asked, guidance=2.0, steps=7).sampler.num_steps == 7
+
+
 PROBLEMS = [
     (
         {"activity": ("antifugal",)},

@@ -150,7 +150,3 @@ class PeptideLossConfig(Config):
         le=1,
         description="least share of signal in the latents the decoder learns from",
     )
-
-    def share_at(self, epoch: int) -> float:
-        """Share of the weights of residues that an epoch has; the first one is number 0."""
-        return 1.0 if self.rise_epochs == 0 else min(1.0, epoch / self.rise_epochs)

@@ -86,6 +86,11 @@ def peptide_loss(
     return PeptideLoss(total, parts)
 
 
+def residue_share(config: PeptideLossConfig, epoch: int) -> float:
+    """Share of the weights of residues that an epoch has; the first one is number 0."""
+    return 1.0 if config.rise_epochs == 0 else min(1.0, epoch / config.rise_epochs)
+
+
 def mean_square(
     found: Float[Tensor, "b n d"], wanted: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]
 ) -> Float[Tensor, ""]:

@@ -234,6 +234,7 @@ def _run_identity(
     return {
         **asked,
         **plan.sampler.options,
+        "steps": plan.sampler.num_steps,
         "weights_sha256": weights_digest(model.state_dict()),
         "seen_sha256": None if barred.seen is None else barred.seen.fingerprint(),
         "avoid_sha256": _text_digest(barred.avoided) if barred.avoided else None,

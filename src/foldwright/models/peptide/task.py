@@ -11,7 +11,12 @@ from foldwright.models.peptide.conditioning import ConditionDropper, Conditionin
 from foldwright.models.peptide.config import PeptideLossConfig
 from foldwright.models.peptide.encoder import latent_statistics
 from foldwright.models.peptide.inputs import PeptideBatch
-from foldwright.models.peptide.loss import PeptideLoss, draw_peptide_noise, peptide_loss
+from foldwright.models.peptide.loss import (
+    PeptideLoss,
+    draw_peptide_noise,
+    peptide_loss,
+    residue_share,
+)
 from foldwright.models.peptide.model import PeptideModel
 
 _SELF_CONDITION_RATE = 0.5
@@ -79,7 +84,7 @@ class PeptideTask:
         told = self._drop(batch.condition, generator)
         rate = _SELF_CONDITION_RATE if self.module.config.diffusion.self_conditioning else 0.0
         again = bool(torch.rand((), generator=generator) < rate)
-        share = self._loss.share_at(batch.epoch) if self.module.training else 1.0
+        share = residue_share(self._loss, batch.epoch) if self.module.training else 1.0
         return peptide_loss(
             self.module,
             batch,
