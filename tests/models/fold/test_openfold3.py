@@ -9,9 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from foldwright.models.fold.config import FoldConfig
+from foldwright.models.fold.config import FoldConfig, FoldSamplerConfig
 from foldwright.models.fold.family import FAMILIES, Family
+from foldwright.models.fold.family_inputs import family_inputs
 from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.plan import FoldPlan
+from foldwright.models.fold.predict import predict, seeded_fold_draws
 from foldwright.models.fold.weights.families import checkpoint_problems, identified
 from foldwright.models.fold.weights.load import (
     convert_weights,
@@ -73,6 +76,22 @@ def test_results_are_the_packages(network: FoldNetwork) -> None:
     assert max(errors.values()) < TOLERANCE, errors
 
 
+def test_prediction_takes_the_inputs_of_alphafold3(network: FoldNetwork) -> None:
+    given = mixed_input()
+    config = FoldSamplerConfig(num_recycles=1, steps=3)
+    plan = FoldPlan(keep_logits=False, samples_together=1, factors_at_once=1)
+    found = [
+        predict(
+            network, inputs, config, num_samples=1, draws=seeded_fold_draws(inputs, 5), plan=plan
+        )
+        for inputs in (given, family_inputs(given, network.config.differences))
+    ]
+    positions = found[0].positions[0]
+    assert torch.isfinite(positions[given.reference.real]).all()
+    assert torch.equal(positions, found[1].positions[0])
+    assert torch.equal(found[0].confidence[0].lddt, found[1].confidence[0].lddt)
+
+
 def change_family(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
     other = replace(FAMILIES["openfold3"], **changed)
     monkeypatch.setitem(cast(dict[str, Family], FAMILIES), "openfold3", other)
@@ -86,6 +105,7 @@ def change_family(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
         ("hides_unplaced_atoms", True),
         ("gap_templates", "none"),
         ("gap_templates", "first"),
+        ("aligned_chains", "all"),
     ],
 )
 def test_declared_differences_change_the_numbers(
