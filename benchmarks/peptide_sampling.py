@@ -24,7 +24,7 @@ from foldwright.models.peptide.weights import load_peptide_weights
 CASES: tuple[dict[str, object], ...] = (
     {"guidance": 2.0},
     {"guidance": 1.0},
-    {"guidance": 2.0, "steps": 15},
+    {"guidance": 2.0, "steps": 25, "guidance_range": (0.0, 1.0)},
     {"guidance": 2.0, "sampler": "dpm"},
 )
 PER = 1000
@@ -55,11 +55,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = load_peptide_weights(options.weights)
-    print(f"{'settings':40} {'CPU s':>8} {'elapsed s':>10}  per {PER} peptides")
+    print(f"{'settings':52} {'CPU s':>8} {'elapsed s':>10}  per {PER} peptides")
     for changes in CASES:
         cpu, elapsed = measure(model, options.num, dict(changes))
         name = ", ".join(f"{key} {value}" for key, value in changes.items())
-        print(f"{name:40} {cpu:8.1f} {elapsed:10.1f}")
+        print(f"{name:52} {cpu:8.1f} {elapsed:10.1f}")
 
 
 if __name__ == "__main__":

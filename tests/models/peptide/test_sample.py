@@ -99,6 +99,7 @@ def test_every_sampler_reads_the_conditions(tmp_path: Path, sampler: Any) -> Non
 def test_guidance_pushes_and_zero_ignores(tmp_path: Path) -> None:
     shares = []
     changes: dict[str, Any] = {"activity": ("antifungal",), "num": 16, "unique": False}
+    changes["guidance_range"] = (0.0, 1.0)
     for guidance in (0.0, 1.0, 2.0):
         report = _run(
             MixtureModel(), tmp_path / str(guidance), guidance=guidance, steps=40, **changes
