@@ -1,4 +1,7 @@
-"""Our network against OpenFold3's own, with random parameters."""
+"""Our network against OpenFold3's own, with random parameters.
+
+With version 0.4 of the package installed this compares the family `openfold3-preview`.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,13 @@ from foldwright.models.fold.weights.load import empty_network, load_fold
 from tests.models.fold.family_results import our_results
 from tests.models.fold.golden_files import relative_error
 from tests.models.fold.mixed_input import few_atoms, mixed_input
-from tests.oracles.openfold3_package import openfold3_network, openfold3_results, openfold3_state
+from tests.oracles.openfold3_package import (
+    TWIN,
+    VERSION,
+    openfold3_network,
+    openfold3_results,
+    openfold3_state,
+)
 
 pytest.importorskip("openfold3", reason="the package openfold3 is not installed: make test-oracles")
 TOLERANCE = 5e-6
@@ -35,9 +44,10 @@ def test_every_part_is_the_packages(package: nn.Module, inputs: FoldInputs, tmp_
 
 
 def test_default_network_is_covered_both_ways() -> None:
+    from openfold3.projects.of3_all_atom.model import MODEL_VERSION
+
     with torch.device("meta"):
         state = openfold3_network(reduced=False).state_dict()
-    version = torch.tensor([2.0, 0.0, 0.0])
-    once = {name: value for name, value in state.items() if not name.startswith("sample_diffusion")}
-    tensors, config = identified(once | {"version_tensor": version}, "package")
+    once = {name: value for name, value in state.items() if not name.startswith(TWIN)}
+    tensors, config = identified(once | {VERSION: MODEL_VERSION}, "package")
     assert checkpoint_problems(tensors, empty_network(config)) == []

@@ -83,12 +83,17 @@ def write_goldens(
     released: Mapping[str, list[int]],
 ) -> None:
     """Keep results, and names and shapes of the reduced and of the released network."""
-    FAMILY_GOLDENS.mkdir(exist_ok=True)
-    kept = {name: values.numpy() for name, values in kept_results(results).items()}
-    np.savez_compressed(FAMILY_GOLDENS / f"{family}.npz", **kept)
+    write_results(family, results)
     names = json.dumps({"reduced": reduced, "released": released}, separators=(",", ":"))
     packed = gzip.compress(names.encode(), compresslevel=9, mtime=0)
     (FAMILY_GOLDENS / f"{family}_names.json.gz").write_bytes(packed)
+
+
+def write_results(family: str, results: Mapping[str, Tensor]) -> None:
+    """Keep results."""
+    FAMILY_GOLDENS.mkdir(exist_ok=True)
+    kept = {name: values.numpy() for name, values in kept_results(results).items()}
+    np.savez_compressed(FAMILY_GOLDENS / f"{family}.npz", **kept)
 
 
 def stored_results(family: str) -> dict[str, Tensor]:

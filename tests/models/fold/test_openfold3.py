@@ -34,6 +34,8 @@ from tests.models.fold.golden_files import relative_error
 from tests.models.fold.mixed_input import few_atoms, mixed_input, seeded_parameters
 
 TOLERANCE = 5e-6
+TRANSFORMER = "diffusion_module.diffusion_transformer"
+LOGITS = "linear_z.weight"
 FEW = "few atoms, "
 VERSION = {"version_tensor": torch.tensor([2.0, 0.0, 0.0])}
 
@@ -59,6 +61,32 @@ def saved(tensors: object, folder: Path) -> Path:
     path = folder / "changed.pt"
     torch.save(tensors, path)
     return path
+
+
+def norm(block: int) -> str:
+    """The name of a norm that only preview weights have."""
+    return f"{TRANSFORMER}.blocks.{block}.attention_pair_bias.layer_norm_z.weight"
+
+
+def preview_shapes(size: str) -> dict[str, list[int]]:
+    """Names and shapes of the preview weights: a norm in every block in place of one for all."""
+    shapes = stored_shapes("openfold3", size)
+    shape = shapes.pop(f"{TRANSFORMER}.layer_norm_z.weight")
+    blocks = [
+        name for name in shapes if name.startswith(TRANSFORMER) and name.endswith(f".{LOGITS}")
+    ]
+    return shapes | {norm(block): shape for block in range(len(blocks))}
+
+
+def test_preview_results_are_the_packages(tmp_path: Path) -> None:
+    network = load_fold(saved(seeded_parameters(preview_shapes("reduced")), tmp_path))
+    assert network.config.family == "openfold3-preview"
+    found, expected = (
+        kept_results(our_results(network, few_atoms())),
+        stored_results("openfold3-preview"),
+    )
+    errors = {name: relative_error(found[name], expected[name]) for name in expected}
+    assert max(errors.values()) < TOLERANCE, errors
 
 
 def differences(network: FoldNetwork) -> dict[str, float]:
@@ -189,7 +217,6 @@ def test_inspection_tells_family_and_sizes(file: Path, parameters: dict[str, Ten
 
 
 TOKEN = "diffusion_module.linear_s.weight"
-NORM = "diffusion_module.diffusion_transformer.blocks.0.attention_pair_bias.layer_norm_z.weight"
 
 
 @pytest.mark.parametrize(
@@ -200,8 +227,8 @@ NORM = "diffusion_module.diffusion_transformer.blocks.0.attention_pair_bias.laye
         ({"linear_t.weight": torch.zeros(2, 2)}, "linear_t.weight is not a part"),
         ({"input_embedder.linear_s.weight": torch.zeros(32, 88)}, "has 88 columns, expected 89"),
         ({"layer_norm_s.bias": torch.zeros(31)}, r"layer_norm_s.bias \(31,\) gives .*\(32,\)"),
-        ({NORM: torch.zeros(32)}, "earlier OpenFold3"),
-        ({"version_tensor": torch.tensor([1.0, 0, 0])}, "layout version"),
+        (VERSION | {norm(0): torch.ones(32)}, r"version \[2.0, 0.0, 0.0\], expected \[1.0"),
+        ({"version_tensor": torch.tensor([1.0, 0, 0])}, r"expected \[2.0, 0.0, 0.0\]"),
         ({f"sample_diffusion.{TOKEN}": torch.zeros(48, 32)}, "differs from its copy"),
         ({"aux_heads.pairformer_embedding.linear_i.weight": None}, "of no family"),
     ],

@@ -6,12 +6,12 @@ network: the family's layout in `weights` brings it into our order.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-FamilyName = Literal["alphafold3", "openfold3", "protenix"]
+FamilyName = Literal["alphafold3", "openfold3", "openfold3-preview", "protenix"]
 Windows = Literal["given", "shifted", "centred"]
-AlignedChains = Literal["all", "protein and RNA"]
+AlignedChains = Literal["polymers", "protein and RNA", "all"]
 GapTemplates = Literal["none", "first", "all"]
 
 
@@ -41,8 +41,9 @@ class Family:
         terminal_oxygens: whether residues at the ends of chains have the atoms OXT and OP3.
         modified_as_unknown: whether the atoms of modified residues have the unknown class, not
             that of the residue's parent.
-        aligned_chains: which chains have letters and a profile in the alignment: `all`, or those of
-            `protein and RNA`, while DNA and ligands have gaps and no profile.
+        aligned_chains: which chains have letters and a profile in the alignment: `polymers`, while
+            ligands are gaps; those of `protein and RNA`, while others are gaps without a profile;
+            or `all`, ligands as unknown residues.
         distogram_bias: whether the distogram's logits have a bias.
         scores_normed_single: whether the scores start from a normalised single representation.
         scores_lengths: whether the scores see distances themselves beside their bins.
@@ -64,29 +65,32 @@ class Family:
     gap_templates: GapTemplates = "none"
     terminal_oxygens: bool = True
     modified_as_unknown: bool = False
-    aligned_chains: AlignedChains = "all"
+    aligned_chains: AlignedChains = "polymers"
     distogram_bias: bool = False
     scores_normed_single: bool = False
     scores_lengths: bool = False
     sums_before_scores: bool = False
 
 
+_OPENFOLD3 = Family(
+    "OpenFold3 0.5 (openbind)",
+    num_classes=32,
+    symmetric_bonds=True,
+    last_alignment_update=False,
+    windows="shifted",
+    hides_unplaced_atoms=False,
+    stored_noise_table=True,
+    packed_atoms=23,
+    gap_templates="all",
+    terminal_oxygens=False,
+    modified_as_unknown=True,
+    aligned_chains="protein and RNA",
+)
+
 FAMILIES: Mapping[FamilyName, Family] = {
     "alphafold3": Family("AlphaFold 3"),
-    "openfold3": Family(
-        "OpenFold3 0.5 (openbind)",
-        num_classes=32,
-        symmetric_bonds=True,
-        last_alignment_update=False,
-        windows="shifted",
-        hides_unplaced_atoms=False,
-        stored_noise_table=True,
-        packed_atoms=23,
-        gap_templates="all",
-        terminal_oxygens=False,
-        modified_as_unknown=True,
-        aligned_chains="protein and RNA",
-    ),
+    "openfold3": _OPENFOLD3,
+    "openfold3-preview": replace(_OPENFOLD3, title="OpenFold3 0.4 (preview 2)", turned_bias=True),
     "protenix": Family(
         "Protenix",
         num_classes=32,
@@ -98,6 +102,7 @@ FAMILIES: Mapping[FamilyName, Family] = {
         chained_norms=True,
         projects_relative=True,
         gap_templates="first",
+        aligned_chains="all",
         distogram_bias=True,
         scores_normed_single=True,
         scores_lengths=True,

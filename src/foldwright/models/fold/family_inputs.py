@@ -40,6 +40,8 @@ def family_inputs(inputs: FoldInputs, family: Family) -> FoldInputs:
         inputs = _with_dna_class(inputs)
     if family.aligned_chains == "protein and RNA":
         inputs = _without_bare_columns(inputs)
+    elif family.aligned_chains == "all":
+        inputs = _with_ligand_columns(inputs)
     if family.symmetric_bonds:
         inputs = replace(inputs, bonds=torch.cat([inputs.bonds, inputs.bonds.flip(1)]))
     if family.gap_templates != "none":
@@ -104,13 +106,9 @@ def _with_dna_class(inputs: FoldInputs) -> FoldInputs:
 
 
 def _without_bare_columns(inputs: FoldInputs) -> FoldInputs:
-    """Empty the alignment's columns of DNA and ligands: gaps, no deletions, no profile.
-
-    A chain is a ligand if none of its tokens has more than one atom.
-    """
-    tokens, alignment = inputs.tokens, inputs.alignment
-    several = inputs.reference.real.sum(1) > 1
-    bare = _dna_tokens(tokens) | ~torch.isin(tokens.asym_id, tokens.asym_id[several])
+    """Empty the alignment's columns of DNA and ligands: gaps, no deletions, no profile."""
+    alignment = inputs.alignment
+    bare = _dna_tokens(inputs.tokens) | _ligand_tokens(inputs)
     return replace(
         inputs,
         alignment=replace(
@@ -121,6 +119,15 @@ def _without_bare_columns(inputs: FoldInputs) -> FoldInputs:
             deletion_mean=alignment.deletion_mean.masked_fill(bare, 0),
         ),
     )
+
+
+def _with_ligand_columns(inputs: FoldInputs) -> FoldInputs:
+    """Give ligands the unknown residue in every row of the alignment and in the profile."""
+    alignment, ligand = inputs.alignment, _ligand_tokens(inputs)
+    profile = alignment.profile.masked_fill(ligand[:, None], 0)
+    profile[ligand, _UNKNOWN] = 1
+    rows = alignment.rows.masked_fill(ligand, _UNKNOWN)
+    return replace(inputs, alignment=replace(alignment, rows=rows, profile=profile))
 
 
 def _with_gap_templates(inputs: FoldInputs, *, first_only: bool) -> FoldInputs:
@@ -136,6 +143,12 @@ def _with_gap_templates(inputs: FoldInputs, *, first_only: bool) -> FoldInputs:
     else:
         classes[~templates.mask.any(-1)] = _GAP
     return replace(inputs, templates=replace(templates, residue_class=classes))
+
+
+def _ligand_tokens(inputs: FoldInputs) -> Bool[Tensor, " n"]:
+    """Tokens of chains in which no token has more than one atom."""
+    chain, several = inputs.tokens.asym_id, inputs.reference.real.sum(1) > 1
+    return ~torch.isin(chain, chain[several])
 
 
 def _dna_tokens(tokens: Tokens) -> Bool[Tensor, " n"]:

@@ -35,6 +35,12 @@ class CheckpointFamily:
 
 
 CHECKPOINTS: Mapping[FamilyName, CheckpointFamily] = {
+    "openfold3-preview": CheckpointFamily(
+        openfold3.PREVIEW_TELLING,
+        openfold3.openfold3_tensors,
+        openfold3.openfold3_config,
+        openfold3.openfold3_layout,
+    ),
     "openfold3": CheckpointFamily(
         openfold3.TELLING,
         openfold3.openfold3_tensors,

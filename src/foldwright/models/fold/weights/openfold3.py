@@ -1,29 +1,31 @@
 """OpenFold3 checkpoints: the sizes that they tell, and the order of their columns.
 
-The layout is that of package version 0.5 (weights "openbind"). Earlier weights ("preview 1" and
-"preview 2") have a norm of the pairs in every block of the diffusion transformer and turned the
-biases of column attention; they are refused by their names.
+Two layouts are read: that of package version 0.5 (weights "openbind"), and that of version 0.4
+(weights "preview 2"), which has a norm of the pairs in every block of the token transformer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
 
 from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig
+from foldwright.models.fold.family import FamilyName
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.weights.assembly import ZERO, Layout
 from foldwright.models.fold.weights.columns import count_members, feature_orders
 from foldwright.models.fold.weights.naming import Naming
-from foldwright.models.fold.weights.openfold3_names import SPECIAL, TABLES
+from foldwright.models.fold.weights.openfold3_names import PREVIEW_SPECIAL, SPECIAL, TABLES
 from foldwright.runtime.errors import InputError
 
 TELLING = "aux_heads.pairformer_embedding.linear_i.weight"
-"""A name that no other family's checkpoints have."""
+"""A name that no checkpoints of other programs have."""
 
 _VERSION = "version_tensor"
-_EXPECTED_VERSION = [2.0, 0.0, 0.0]
-_EARLIER = "attention_pair_bias.layer_norm_z.weight"
+_VERSIONS: Mapping[FamilyName, list[float]] = {
+    "openfold3": [2.0, 0.0, 0.0],
+    "openfold3-preview": [1.0, 0.0, 0.0],
+}
 _NUM_ELEMENTS = 119
 _INPUTS = "input_embedder.atom_attn_enc"
 _NOISY = "diffusion_module"
@@ -31,6 +33,8 @@ _TWIN = "sample_diffusion."
 """Beginning of the names under which the denoiser is in a checkpoint once more."""
 _CONDITIONING = f"{_NOISY}.diffusion_conditioning"
 _TOKEN_BLOCKS = f"{_NOISY}.diffusion_transformer.blocks"
+PREVIEW_TELLING = f"{_TOKEN_BLOCKS}.0.attention_pair_bias.layer_norm_z.weight"
+"""A name that only the preview weights have, beside `TELLING`."""
 _SCORE_BLOCKS = "aux_heads.pairformer_embedding.pairformer_stack.blocks"
 _TEMPLATE_BLOCKS = "template_embedder.template_pair_stack.blocks"
 _TRUNK_BLOCKS = "pairformer_stack.blocks"
@@ -41,7 +45,8 @@ Shapes = Mapping[str, torch.Size]
 
 def openfold3_layout(network: FoldNetwork) -> Layout:
     """Say which tensors each parameter of the network is made of."""
-    naming = Naming(TABLES, SPECIAL, _orders(network.config))
+    preview = network.config.family == "openfold3-preview"
+    naming = Naming(TABLES, PREVIEW_SPECIAL if preview else SPECIAL, _orders(network.config))
     return dict(naming.assemblies(network, "", ""))
 
 
@@ -52,14 +57,9 @@ def openfold3_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         InputError: the checkpoint is of a version that this network does not compute, or the two
             copies of a tensor differ.
     """
-    if any(_TOKEN_BLOCKS in name and name.endswith(_EARLIER) for name in tensors):
-        raise InputError(
-            "is of an earlier OpenFold3 (preview 1 or 2), whose network differs; "
-            "expected the layout of package version 0.5, as in the openbind weights"
-        )
-    version = tensors.get(_VERSION)
-    if version is not None and version.tolist() != _EXPECTED_VERSION:
-        raise InputError(f"has layout version {version.tolist()}, expected {_EXPECTED_VERSION}")
+    version, expected = tensors.get(_VERSION), _VERSIONS[_family(tensors)]
+    if version is not None and version.tolist() != expected:
+        raise InputError(f"has layout version {version.tolist()}, expected {expected}")
     once = {}
     for name, value in tensors.items():
         own = name.removeprefix(_TWIN)
@@ -84,7 +84,7 @@ def openfold3_config(shapes: Shapes) -> FoldConfig:
 
     first = f"{_TRUNK_BLOCKS}.0"
     return FoldConfig(
-        family="openfold3",
+        family=_family(shapes),
         pair_channels=size("linear_z.weight"),
         single_channels=size("linear_s.weight"),
         msa_channels=size("msa_module_embedder.linear_m.weight"),
@@ -114,6 +114,10 @@ def openfold3_config(shapes: Shapes) -> FoldConfig:
         ),
         diffusion=_denoiser(size, count_members(shapes, _TOKEN_BLOCKS)),
     )
+
+
+def _family(names: Collection[str]) -> FamilyName:
+    return "openfold3-preview" if PREVIEW_TELLING in names else "openfold3"
 
 
 def _denoiser(size: Callable[[str], int], num_blocks: int) -> DenoiserConfig:

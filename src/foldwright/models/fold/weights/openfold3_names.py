@@ -22,7 +22,6 @@ from foldwright.models.fold.network.confidence import ConfidenceHead
 from foldwright.models.fold.network.diffusion_head import DiffusionHead
 from foldwright.models.fold.network.diffusion_transformer import (
     DiffusionTransformer,
-    SuperBlock,
     TokenBlock,
 )
 from foldwright.models.fold.network.distogram import DistogramHead
@@ -39,15 +38,17 @@ from foldwright.models.fold.network.noise_embedding import StoredNoiseFeatures
 from foldwright.models.fold.network.pairformer import PairBlock, PairformerBlock
 from foldwright.models.fold.network.template import SingleTemplate, TemplateEmbedding
 from foldwright.models.fold.network.trunk import Trunk
-from foldwright.models.fold.weights.assembly import stacked
 from foldwright.models.fold.weights.naming import (
     Columns,
-    Found,
-    Naming,
     Rows,
     Special,
     Suffix,
-    joined,
+)
+from foldwright.models.fold.weights.transformer_names import (
+    atom_transformer,
+    norm_per_block,
+    shared_norm,
+    token_transformer,
 )
 from foldwright.nn.triangle import TriangleMultiplication
 
@@ -241,31 +242,15 @@ TABLES: Mapping[type[nn.Module], Mapping[str, Suffix]] = {
 }
 
 
-def _token_transformer(module: nn.Module, name: str, path: str, naming: Naming) -> Found:
-    """Our groups of blocks share one matrix to their logits; theirs are one row of blocks."""
-    yield from naming.children(module, name, path, {"pair_norm": "layer_norm_z"})
-    assert isinstance(module, DiffusionTransformer)
-    first = 0
-    for index, group in enumerate(module.super_blocks):
-        assert isinstance(group, SuperBlock)
-        at = [joined(path, f"blocks.{first + place}") for place in range(len(group.blocks))]
-        ours = joined(name, f"super_blocks.{index}")
-        yield f"{ours}.pair_logits.weight", stacked(*(joined(one, _LOGITS) for one in at))
-        for place, block in enumerate(group.blocks):
-            yield from naming.assemblies(block, f"{ours}.blocks.{place}", at[place])
-        first += len(at)
-
-
-def _atom_transformer(module: nn.Module, name: str, path: str, naming: Naming) -> Found:
-    """All blocks together have one matrix to their logits in ours."""
-    assert isinstance(module, AtomTransformer)
-    own = {"pair_norm": "layer_norm_z", "blocks": "blocks.{index}"}
-    yield from naming.children(module, name, path, own)
-    at = [joined(path, f"blocks.{index}") for index in range(len(module.blocks))]
-    yield joined(name, "pair_logits.weight"), stacked(*(joined(one, _LOGITS) for one in at))
-
+_SHARED = shared_norm("layer_norm_z.weight", _LOGITS)
+_PER_BLOCK = norm_per_block("attention_pair_bias.layer_norm_z.weight", _LOGITS)
 
 SPECIAL: Mapping[type[nn.Module], Special] = {
-    DiffusionTransformer: _token_transformer,
-    AtomTransformer: _atom_transformer,
+    DiffusionTransformer: token_transformer(_SHARED),
+    AtomTransformer: atom_transformer(_SHARED),
 }
+PREVIEW_SPECIAL: Mapping[type[nn.Module], Special] = {
+    **SPECIAL,
+    DiffusionTransformer: token_transformer(_PER_BLOCK),
+}
+"""In the preview weights every block of the token transformer has a norm of its own."""

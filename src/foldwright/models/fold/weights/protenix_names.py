@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from foldwright.models.fold.network.adaptive import AdaptiveLayerNorm, ConditionedTransition
@@ -23,7 +22,6 @@ from foldwright.models.fold.network.confidence import ClampedNorm, ConfidenceHea
 from foldwright.models.fold.network.diffusion_head import DiffusionHead
 from foldwright.models.fold.network.diffusion_transformer import (
     DiffusionTransformer,
-    SuperBlock,
     TokenBlock,
 )
 from foldwright.models.fold.network.distogram import DistogramHead
@@ -50,9 +48,17 @@ from foldwright.models.fold.weights.naming import (
     Suffix,
     joined,
 )
+from foldwright.models.fold.weights.transformer_names import (
+    atom_transformer,
+    norm_per_block,
+    token_transformer,
+)
 from foldwright.nn.triangle import TriangleMultiplication
 
 _ATTENTION = "attention_pair_bias"
+_PAIR_NAMES = norm_per_block(
+    f"{_ATTENTION}.layernorm_z.weight", f"{_ATTENTION}.linear_nobias_z.weight"
+)
 _ATTENTION_OUT = ("", {"linear": "attention.linear_o", "gate": "linear_a_last"})
 _CONDITIONING = "diffusion_conditioning"
 
@@ -282,50 +288,6 @@ def _scores(module: nn.Module, name: str, path: str, naming: Naming) -> Found:
         yield joined(name, child, "weight"), made
 
 
-def _token_transformer(module: nn.Module, name: str, path: str, naming: Naming) -> Found:
-    """Our groups of blocks share one norm and one matrix to their logits."""
-    assert isinstance(module, DiffusionTransformer)
-    first = 0
-    for index, group in enumerate(module.super_blocks):
-        assert isinstance(group, SuperBlock)
-        at = [joined(path, f"blocks.{first + place}") for place in range(len(group.blocks))]
-        ours = joined(name, f"super_blocks.{index}")
-        yield f"{ours}.pair_logits.weight", _logits(at)
-        for place, block in enumerate(group.blocks):
-            yield from naming.assemblies(block, f"{ours}.blocks.{place}", at[place])
-        first += len(at)
-    yield joined(name, "pair_norm.weight"), _ones(joined(path, "blocks.0"))
-
-
-def _atom_transformer(module: nn.Module, name: str, path: str, naming: Naming) -> Found:
-    """All blocks together have one norm and one matrix to their logits in ours."""
-    assert isinstance(module, AtomTransformer)
-    yield from naming.children(module, name, path, {"blocks": "blocks.{index}"})
-    at = [joined(path, f"blocks.{index}") for index in range(len(module.blocks))]
-    yield joined(name, "pair_logits.weight"), _logits(at)
-    yield joined(name, "pair_norm.weight"), _ones(at[0])
-
-
-def _logits(blocks: Sequence[str]) -> Assembly:
-    """Matrices to the logits of some blocks; each takes in the scale of its block's norm."""
-    names = [
-        joined(block, _ATTENTION, suffix)
-        for block in blocks
-        for suffix in ("linear_nobias_z.weight", "layernorm_z.weight")
-    ]
-
-    def make(*tensors: Tensor) -> Tensor:
-        pairs = zip(tensors[::2], tensors[1::2], strict=True)
-        return torch.cat([matrix * scale for matrix, scale in pairs])
-
-    return Assembly(tuple(names), make)
-
-
-def _ones(block: str) -> Assembly:
-    """Scale of the norm that blocks share: theirs are in the matrices that follow."""
-    return Assembly((joined(block, _ATTENTION, "layernorm_z.weight"),), torch.ones_like)
-
-
 def _part(name: str, places: Sequence[int], *, of: int) -> Assembly:
     """Take some columns of a matrix with `of` columns."""
 
@@ -358,6 +320,6 @@ SPECIAL: Mapping[type[nn.Module], Special] = {
     SingleTemplate: _template,
     Trunk: _trunk,
     ConfidenceHead: _scores,
-    DiffusionTransformer: _token_transformer,
-    AtomTransformer: _atom_transformer,
+    DiffusionTransformer: token_transformer(_PAIR_NAMES),
+    AtomTransformer: atom_transformer(_PAIR_NAMES),
 }
