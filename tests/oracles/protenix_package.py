@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from foldwright.models.fold.family import FAMILIES
-from foldwright.models.fold.family_inputs import family_inputs
 from foldwright.models.fold.inputs import FoldInputs
 from tests.models.fold.family_results import (
     LEVELS,
@@ -24,7 +22,7 @@ from tests.models.fold.family_results import (
     noisy_positions,
     scored_positions,
 )
-from tests.models.fold.mixed_input import seeded_parameters
+from tests.models.fold.mixed_input import DNA, GAP, UNKNOWN, UNKNOWN_BASE, seeded_parameters
 
 CLASS_OF_OURS = (*range(21), 31, 21, 22, 23, 24, 26, 27, 28, 29, 25, 30)
 """Protenix's class of each of our 32: RNA and its unknown base, DNA and its, and the gap last."""
@@ -86,7 +84,7 @@ def protenix_network(model_name: str, changes: Mapping[str, Any]) -> nn.Module:
 
 
 def protenix_features(inputs: FoldInputs) -> dict[str, Any]:
-    """Our inputs, with DNA's own unknown class, as the package's features; padding is left out."""
+    """Inputs as AlphaFold 3 featurises them, as the package's features; padding is left out."""
     from protenix.model.protenix import update_input_feature_dict
 
     reference, tokens = inputs.reference, inputs.tokens
@@ -100,8 +98,8 @@ def protenix_features(inputs: FoldInputs) -> dict[str, Any]:
         "asym_id": tokens.asym_id,
         "entity_id": tokens.entity_id,
         "sym_id": tokens.sym_id,
-        "restype": one_hot(_theirs(tokens.residue_class), 32).float(),
-        "profile": _profile(inputs.alignment.profile),
+        "restype": one_hot(_theirs(tokens.residue_class, inputs), 32).float(),
+        "profile": _profile(inputs),
         "deletion_mean": inputs.alignment.deletion_mean,
         "token_bonds": _bonds(inputs),
         "ref_pos": reference.positions.flatten(0, 1)[slots],
@@ -133,7 +131,6 @@ def protenix_state(network: nn.Module) -> dict[str, Tensor]:
 @torch.no_grad()
 def protenix_results(network: nn.Module, inputs: FoldInputs) -> dict[str, Tensor]:
     """Run every part once, as `our_results` does; the package is given its own representations."""
-    inputs = family_inputs(inputs, FAMILIES["protenix"])
     features, real = protenix_features(inputs), inputs.reference.real
     target, single, pair = _trunk(network, features)
     parts = {"input_feature_dict": features, "s_inputs": target, "s_trunk": single}
@@ -194,13 +191,35 @@ def _empty_initialisation() -> Iterator[None]:
         layers.trunc_normal_init_ = primitives.trunc_normal_init_ = kept
 
 
-def _theirs(classes: Tensor) -> Tensor:
-    return torch.tensor(CLASS_OF_OURS)[classes]
+def _dna(inputs: FoldInputs) -> Tensor:
+    tokens = inputs.tokens
+    known = (tokens.residue_class >= DNA[0]) & (tokens.residue_class < UNKNOWN_BASE)
+    return torch.isin(tokens.asym_id, tokens.asym_id[known])
 
 
-def _profile(profile: Tensor) -> Tensor:
+def _ligand(inputs: FoldInputs) -> Tensor:
+    """The last chain is a ligand; the package aligns it as unknown residues."""
+    return inputs.tokens.asym_id == inputs.tokens.asym_id[-1]
+
+
+def _theirs(classes: Tensor, inputs: FoldInputs) -> Tensor:
+    """Classes of the package; a base that AlphaFold 3 does not know is DNA's in chains of DNA."""
+    found = torch.tensor(CLASS_OF_OURS)[classes]
+    return torch.where((classes == UNKNOWN_BASE) & _dna(inputs), CLASS_OF_OURS[-1], found)
+
+
+def _profile(inputs: FoldInputs) -> Tensor:
+    profile = inputs.alignment.profile
     turned = torch.zeros(len(profile), 32)
-    turned[:, list(CLASS_OF_OURS[: profile.shape[1]])] = profile
+    for row, dna, ligand, shares in zip(
+        turned, _dna(inputs), _ligand(inputs), profile, strict=True
+    ):
+        places = list(CLASS_OF_OURS[:31])
+        if dna:
+            places[UNKNOWN_BASE] = CLASS_OF_OURS[-1]
+        row[places] = shares
+        if ligand:
+            row[:] = one_hot(torch.tensor(UNKNOWN), 32)
     return turned
 
 
@@ -215,19 +234,21 @@ def _bonds(inputs: FoldInputs) -> Tensor:
 def _alignment(inputs: FoldInputs) -> dict[str, Tensor]:
     deletions = inputs.alignment.deletions.float()
     return {
-        "msa": _theirs(inputs.alignment.rows),
+        "msa": torch.where(_ligand(inputs), UNKNOWN, _theirs(inputs.alignment.rows, inputs)),
         "has_deletion": deletions.clamp(0, 1),
         "deletion_value": torch.atan(deletions / 3) * (2 / np.pi),
     }
 
 
 def _templates(inputs: FoldInputs) -> dict[str, Tensor]:
-    """Geometry of the templates by the package's own functions."""
+    """Geometry by the package's own functions; only the first chain has templates."""
     from protenix.data.template.template_featurizer import Templates
 
-    given = inputs.templates
+    given, chain = inputs.templates, inputs.tokens.asym_id
+    classes = _theirs(given.residue_class, inputs)
+    classes[0, chain != chain[0]] = CLASS_OF_OURS[GAP]
     made = Templates(
-        _theirs(given.residue_class).numpy(), given.positions.numpy(), given.mask.numpy()
+        classes.numpy(), given.positions.numpy(), given.mask.numpy()
     ).as_protenix_dict()
     return {name: torch.as_tensor(values) for name, values in made.items()}
 

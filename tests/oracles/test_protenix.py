@@ -1,6 +1,5 @@
 """Our network against Protenix's own, with random parameters."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,9 @@ import torch
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.weights.families import checkpoint_problems, identified
 from foldwright.models.fold.weights.load import empty_network, load_fold
-from foldwright.models.fold.windows import atom_layout
 from tests.models.fold.family_results import our_results
 from tests.models.fold.golden_files import relative_error
-from tests.models.fold.mixed_input import mixed_input
+from tests.models.fold.mixed_input import few_atoms, mixed_input
 from tests.models.fold.protenix_shapes import protenix_shapes
 from tests.oracles.protenix_package import (
     PUBLISHED,
@@ -27,15 +25,6 @@ TOLERANCE = 5e-6
 WITHOUT_TEMPLATES = REDUCED | {
     "model": REDUCED["model"] | {"template_embedder": {"c": 16, "n_blocks": 0}}
 }
-
-
-def few_atoms() -> FoldInputs:
-    """Three slots of every token: fewer atoms than a window has keys."""
-    inputs = mixed_input()
-    real = inputs.reference.real & (torch.arange(24) < 3)
-    real[:, 0] = True
-    reference = replace(inputs.reference, real=real)
-    return replace(inputs, reference=reference, layout=atom_layout(real))
 
 
 @pytest.mark.parametrize("inputs", [mixed_input(), few_atoms()], ids=["mixed", "few atoms"])

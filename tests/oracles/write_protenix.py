@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from tests.models.fold.family_results import FAMILY_GOLDENS, kept_results
-from tests.models.fold.mixed_input import mixed_input
+from tests.models.fold.mixed_input import few_atoms, mixed_input
 from tests.models.fold.protenix_shapes import write_protenix_shapes
 from tests.oracles.protenix_package import (
     PUBLISHED,
@@ -17,6 +17,8 @@ from tests.oracles.protenix_package import (
     protenix_results,
     protenix_state,
 )
+
+KEPT_OF_FEW = ("single", "denoised 300.0", "lddt")
 
 
 def shapes(network: nn.Module) -> dict[str, list[int]]:
@@ -30,7 +32,9 @@ def main() -> None:
     networks |= {name: shapes(protenix_network(name, {})) for name in PUBLISHED}
     write_protenix_shapes(networks)
     protenix_state(small)
+    few = protenix_results(small, few_atoms())
     kept = kept_results(protenix_results(small, mixed_input()))
+    kept |= {f"few atoms, {name}": values for name, values in few.items() if name in KEPT_OF_FEW}
     numbers = {name: values.numpy() for name, values in kept.items()}
     np.savez_compressed(FAMILY_GOLDENS / "protenix.npz", **numbers)
 
