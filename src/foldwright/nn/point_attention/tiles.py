@@ -41,7 +41,7 @@ _LEAST_EXPONENT = -100.0
 Extent = tuple[int, int]
 
 
-class _Item(NamedTuple):
+class _Operands(NamedTuple):
     """Operands of one batch item; query times key is a logit to the base 2."""
 
     query: Tensor  # h n w
@@ -115,14 +115,14 @@ class _TiledAttention(torch.autograd.Function):
         return *gradients, None
 
 
-def _item(tensors: list[Tensor], i: int) -> _Item:
+def _item(tensors: list[Tensor], i: int) -> _Operands:
     query, key, value, *factors = (tensor[i] for tensor in tensors)
     pairs = SharedFactors(*factors) if len(factors) == 1 else TileVectors(*factors)
-    return _Item(query, key, value, pairs)
+    return _Operands(query, key, value, pairs)
 
 
 def _attend_rows(
-    item: _Item, rows: slice, num_keys: int, room: TileRoom
+    item: _Operands, rows: slice, num_keys: int, room: TileRoom
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Softmax over key tiles with running statistics (Milakov and Gimelshein 2018)."""
     query = item.query[:, rows]
@@ -141,7 +141,7 @@ def _attend_rows(
 
 
 def _add_item_gradients(
-    item: _Item, sums: list[Tensor], upstream: tuple[Tensor, Tensor, Tensor], extent: Extent
+    item: _Operands, sums: list[Tensor], upstream: tuple[Tensor, Tensor, Tensor], extent: Extent
 ) -> None:
     """Add up the gradients of all operands of an item, over its tiles."""
     grad_queries, grad_keys, grad_all_values, *grad_factors = sums
