@@ -68,9 +68,9 @@ def norm(block: int) -> str:
     return f"{TRANSFORMER}.blocks.{block}.attention_pair_bias.layer_norm_z.weight"
 
 
-def preview_shapes(size: str) -> dict[str, list[int]]:
+def preview_shapes() -> dict[str, list[int]]:
     """Names and shapes of the preview weights: a norm in every block in place of one for all."""
-    shapes = stored_shapes("openfold3", size)
+    shapes = stored_shapes("openfold3", "reduced")
     shape = shapes.pop(f"{TRANSFORMER}.layer_norm_z.weight")
     blocks = [
         name for name in shapes if name.startswith(TRANSFORMER) and name.endswith(f".{LOGITS}")
@@ -79,7 +79,7 @@ def preview_shapes(size: str) -> dict[str, list[int]]:
 
 
 def test_preview_results_are_the_packages(tmp_path: Path) -> None:
-    network = load_fold(saved(seeded_parameters(preview_shapes("reduced")), tmp_path))
+    network = load_fold(saved(seeded_parameters(preview_shapes()), tmp_path))
     assert network.config.family == "openfold3-preview"
     found, expected = (
         kept_results(our_results(network, few_atoms())),
