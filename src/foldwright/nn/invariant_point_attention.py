@@ -22,6 +22,11 @@ class InvariantPointAttention(nn.Module):
     projections hold x, y and z in three blocks, key and value projections are fused per head, and
     the attended pair vector is the full one. Lengths are in Å. Returns the update without the
     residual. Frames may be improper (Frenet frames are).
+
+    Not the dense case of `PairPointAttention`, though it is the same attention: that one projects
+    pair vectors before they are attended, which no setting of Genie's weights repeats, and adds the
+    terms of a logit in another order, so that designs of the published weights would change in
+    their last digits.
     """
 
     def __init__(

@@ -42,6 +42,18 @@ def test_large_logits_before_and_after_small_ones(monkeypatch: pytest.MonkeyPatc
     check(dataclasses.replace(t, key=key.requires_grad_()), "tiles", 1e-11)
 
 
+@pytest.mark.parametrize("rank", [2, 16])
+def test_keys_so_far_away_that_their_weight_underflows(rank: int) -> None:
+    """Half of the residues 40 Å from the others: logits a thousand apart."""
+    t = terms(factors(rank))
+    away = torch.tensor([0.0, 40.0, 0.0, 40.0, 40.0, 0.0, 40.0])[:, None, None]
+    moved = {
+        name: (getattr(t, name).detach() + away).requires_grad_()
+        for name in ("query_points", "key_points")
+    }
+    check(dataclasses.replace(t, **moved), "tiles", 1e-9)
+
+
 def test_padding_is_no_work() -> None:
     """Operands beyond the last real place are never read: they may be anything."""
     t = terms(factors(2))
