@@ -9,10 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from foldwright.models.fold.config import AtomConfig, DenoiserConfig, FoldConfig
+from foldwright.models.fold.config import (
+    AtomConfig,
+    DenoiserConfig,
+    FoldConfig,
+    FoldSamplerConfig,
+)
 from foldwright.models.fold.family import FAMILIES, Family
 from foldwright.models.fold.family_inputs import family_inputs
 from foldwright.models.fold.network.fold_network import FoldNetwork
+from foldwright.models.fold.plan import FoldPlan
+from foldwright.models.fold.predict import predict, seeded_fold_draws
 from foldwright.models.fold.weights.families import checkpoint_problems, identified
 from foldwright.models.fold.weights.load import (
     convert_weights,
@@ -24,7 +31,13 @@ from foldwright.models.fold.windows import atom_layout
 from foldwright.runtime.errors import InputError
 from tests.models.fold.family_results import kept_results, our_results, stored_results
 from tests.models.fold.golden_files import relative_error
-from tests.models.fold.mixed_input import GAP, few_atoms, mixed_input, seeded_parameters
+from tests.models.fold.mixed_input import (
+    GAP,
+    UNKNOWN,
+    few_atoms,
+    mixed_input,
+    seeded_parameters,
+)
 from tests.models.fold.protenix_shapes import protenix_shapes
 
 TOLERANCE = 5e-6
@@ -110,6 +123,31 @@ def test_results_are_the_packages(file: Path) -> None:
     for name in expected.keys() - errors.keys():
         errors[name] = relative_error(few[name.removeprefix(FEW)], expected[name])
     assert max(errors.values()) < TOLERANCE, errors
+
+
+def test_prediction_takes_the_inputs_of_alphafold3(file: Path) -> None:
+    network, given = load_fold(file), mixed_input()
+    config = FoldSamplerConfig(num_recycles=0, steps=2)
+    plan = FoldPlan(keep_logits=False, samples_together=1, factors_at_once=1)
+    found = [
+        predict(
+            network, inputs, config, num_samples=1, draws=seeded_fold_draws(inputs, 5), plan=plan
+        )
+        for inputs in (given, family_inputs(given, network.config.differences))
+    ]
+    positions = found[0].positions[0]
+    assert bool(torch.isfinite(positions[given.reference.real]).all())
+    assert torch.equal(positions, found[1].positions[0])
+    assert torch.equal(found[0].confidence[0].lddt, found[1].confidence[0].lddt)
+
+
+def test_ligands_are_unknown_residues_in_the_alignment() -> None:
+    inputs = mixed_input()
+    changed, ligand = family_inputs(inputs, FAMILIES["protenix"]).alignment, slice(18, 22)
+    assert bool((changed.rows[:, ligand] == UNKNOWN).all())
+    assert torch.equal(changed.profile[ligand].argmax(1), torch.full((4,), UNKNOWN))
+    assert torch.equal(changed.profile[ligand].sum(1), torch.ones(4))
+    assert torch.equal(changed.rows[:, :12], inputs.alignment.rows[:, :12])
 
 
 def change_family(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
