@@ -8,6 +8,9 @@ random walk, loss and backward pass included. Every case runs in a process of it
 makes a step of 16 residues: PyTorch loads 100 MB of code in it. The peak is that of the first step
 of the long chain over the memory of the built model; gradients are part of it.
 
+The C library keeps much of what is freed. With MALLOC_MMAP_THRESHOLD_=65536 in the environment it
+gives everything back, and the peak is that of the tensors; the time is then meaningless.
+
 CPU seconds of a shared machine change with its load. So each process first times a matrix product
 of 2048 x 512 x 128, and the last column is the step in units of that product's rate: the GFLOP it
 could have done meanwhile, which says what an idle machine would need. `--dense` adds a step of the
