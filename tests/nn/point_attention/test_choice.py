@@ -81,11 +81,13 @@ def timing(length: int, dense: float, linear: float) -> LengthTiming:
     return LengthTiming(length, float(dense), float(linear), "tiles")
 
 
-def test_crossover_is_where_linear_memory_stays_faster() -> None:
+def test_crossover_is_where_linear_memory_costs_no_time() -> None:
     assert crossover_of([timing(64, 2, 1), timing(128, 4, 3)]) == 0
     assert crossover_of([timing(64, 1, 2), timing(128, 4, 4)]) == 128
     assert crossover_of([timing(64, 2, 1), timing(128, 1, 2), timing(256, 2, 1)]) == 256
     assert crossover_of([timing(64, 1, 2), timing(128, 4, 5)]) == 256
+    # a tenth more is a tie
+    assert crossover_of([timing(64, 1, 1.2), timing(128, 10, 10.9), timing(256, 10, 11)]) == 128
 
 
 def test_both_evaluations_run(monkeypatch: pytest.MonkeyPatch) -> None:

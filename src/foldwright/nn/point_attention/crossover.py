@@ -11,6 +11,9 @@ from foldwright.nn.point_attention.terms import Attended, FactorTerms, PointAtte
 
 _LENGTHS = (64, 128, 256, 512, 1024)
 _REPEATS = 3
+# Linear memory may cost this much more time: a tie, or the noise of a measurement, is no reason to
+# build tables of all pairs.
+_TIME_ALLOWED = 1.1
 _HEADS, _CHANNELS, _POINTS, _VALUE_POINTS, _RANK, _PAIR_CHANNELS = 12, 16, 4, 8, 2, 32
 
 
@@ -40,11 +43,12 @@ def time_lengths(device: torch.device) -> list[LengthTiming]:
 
 
 def crossover_of(timings: list[LengthTiming]) -> int:
-    """Return the first length from which on linear memory is faster; twice the last if none.
+    """Return the first length from which on linear memory takes at most a tenth more time.
 
-    Where it is faster at every length measured, it is used at every length.
+    Where that holds at every length measured, it is used at every length; where at none, from
+    twice the last.
     """
-    slower = [t.length for t in timings if t.linear_seconds > t.dense_seconds]
+    slower = [t.length for t in timings if t.linear_seconds > _TIME_ALLOWED * t.dense_seconds]
     if not slower:
         return 0
     return next((t.length for t in timings if t.length > slower[-1]), 2 * timings[-1].length)
