@@ -69,7 +69,8 @@ def peak_bytes(config: FoldConfig, inputs: FoldInputs, plan: FoldPlan) -> int:
     )
     n, windows = len(inputs.tokens), len(inputs.layout.token_atoms_to_queries.index)
     rows = min(config.num_msa_rows, len(inputs.alignment.mask))
-    alignment = rows * n * (config.msa_channels + 2 * config.outer_channels)
+    # The outer product mean holds the cells, their norm, both projections and one of them masked.
+    alignment = rows * n * (2 * config.msa_channels + 3 * config.outer_channels)
     tokens = n * (12 * config.diffusion.token_channels + 2 * config.target_channels)
     samples = plan.samples_together * (tokens + windows * 32 * 2 * config.atoms.channels)
     block = min(n * n, positions_per_block(inputs.tokens.mask.device))
