@@ -22,17 +22,28 @@ from tests.oracles.protenix_package import (
 
 pytest.importorskip("protenix", reason="the package protenix is not installed: make test-oracles")
 TOLERANCE = 5e-6
-WITHOUT_TEMPLATES = REDUCED | {
-    "model": REDUCED["model"] | {"template_embedder": {"c": 16, "n_blocks": 0}}
+
+
+def changed(**parts: object) -> dict[str, object]:
+    """The reduced sizes with other settings of some parts."""
+    return REDUCED | {"model": REDUCED["model"] | parts}
+
+
+FORMS = {
+    "base v1.0": REDUCED,
+    "base v0.5": changed(template_embedder={"c": 16, "n_blocks": 0}),
+    "v2": changed(template_embedder={"c": 64, "n_blocks": 1, "hidden_scale_up": True}),
+    "mini": changed(
+        template_embedder={"c": 16, "n_blocks": 0}, msa_module={"c_m": 24, "n_blocks": 1}
+    ),
 }
+"""What the published networks differ in beside sizes."""
 
 
 @pytest.mark.parametrize("inputs", [mixed_input(), few_atoms()], ids=["mixed", "few atoms"])
-@pytest.mark.parametrize("settings", [REDUCED, WITHOUT_TEMPLATES], ids=["v1.0", "v0.5"])
-def test_every_part_is_the_packages(
-    settings: dict[str, object], inputs: FoldInputs, tmp_path: Path
-) -> None:
-    package = protenix_network("protenix_base_default_v1.0.0", settings)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_part_is_the_packages(form: str, inputs: FoldInputs, tmp_path: Path) -> None:
+    package = protenix_network("protenix_base_default_v1.0.0", FORMS[form])
     path = tmp_path / "protenix.pt"
     wrapped = {f"module.{name}": value for name, value in protenix_state(package).items()}
     torch.save({"model": wrapped, "step": 3}, path)
