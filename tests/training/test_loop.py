@@ -279,4 +279,5 @@ def test_learning_rate_and_progress_are_reported(tmp_path: Path) -> None:
     fit(LineTask(), config, tmp_path, progress=lambda description, total: Watcher())
     assert [entry["steps"] for entry in seen] == [0, 1, 1, 1]
     assert [entry["lr"] for entry in seen[1:]] == pytest.approx([2.5e-5, 5e-5, 7.5e-5])
-    assert seen[1].keys() == {"steps", "loss", "lr", "grad_norm", "memory_mb", "samples/s"}
+    names = {"steps", "loss", "mean_loss", "lr", "grad_norm", "memory_mb", "samples/s"}
+    assert seen[1].keys() == names
