@@ -39,7 +39,7 @@ test: $(STAMP)
 # The packages ask for versions and kernels that their networks do not need on a CPU, so they come
 # without dependencies; torch and the rest are those of .venv. One of them brings a package `tests`.
 ORACLES := .venv-oracles
-ORACLE_NEEDS := absl-py biopython func-timeout jmespath lmdb memory-profiler ml-collections optree \
+ORACLE_NEEDS := absl-py biopython func-timeout gemmi jmespath lmdb memory-profiler ml-collections optree \
     pandas python-dateutil "rdkit<2026" requests scipy urllib3
 ORACLE_PACKAGES := boto3 botocore s3transfer openfold3==0.5.0 pdbeccdutils==2.0.1 protenix==2.0.0
 
