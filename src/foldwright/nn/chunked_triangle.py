@@ -6,7 +6,6 @@ Projections are made with channels first, as the contraction wants them: the mat
 that order at no cost, while copying it from channels last costs as much as the contraction.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -64,11 +63,12 @@ def chunked_triangle(
 
 
 class _Item(NamedTuple):
-    """One item of a batch: its pairs as rows (p c), which are real, and what dropout keeps.
+    """One item of a batch: its n * n pairs as rows (p c), which are real, and what dropout keeps.
 
     `real` is None where all are; `keep` (n n c) is None without dropout.
     """
 
+    n: int
     flat: Tensor
     real: Tensor | None
     keep: Tensor | None
@@ -77,9 +77,8 @@ class _Item(NamedTuple):
         """Apply the dropout to the update, or the gradient, of some whole rows of pairs."""
         if self.keep is None:
             return update
-        n, c = self.keep.shape[1:]
-        keep = self.keep[rows.start // n : rows.stop // n]
-        return (update.view(-1, n, c) * keep).view(-1, c)
+        keep = self.keep[rows.start // self.n : rows.stop // self.n]
+        return (update.view(keep.shape) * keep).view(update.shape)
 
 
 class _ChunkedTriangle(torch.autograd.Function):
@@ -160,6 +159,7 @@ def _items(z: Tensor, mask: Tensor, keep: Tensor | None) -> Iterator[_Item]:
     for index, (pairs, real) in enumerate(zip(z, mask, strict=True)):
         every = bool(real.all())
         yield _Item(
+            len(pairs),
             pairs.reshape(-1, z.shape[-1]),
             None if every else real.reshape(-1).to(z.dtype),
             None if keep is None else keep[index].expand(pairs.shape),
@@ -208,9 +208,9 @@ def _write_sum(
     Gate and value go to `kept` if it has room.
     """
     w_out, b_out = weights.folded_out()
-    n, _, c = updated.shape
-    flat, out = item.flat, updated.view(-1, c)
-    for rows in chunk_pairs(n * n, n):
+    flat = item.flat
+    out = updated.view(flat.shape)
+    for rows in chunk_pairs(len(flat), item.n):
         normed = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)[0]
         contracted = normalise_channels(product[:, rows])[0]
         place = kept[:, rows] if kept.numel() else (None, None)
@@ -236,7 +236,7 @@ def _output_backward(
     w_out, b_out = weights.folded_out()
     grad_product = torch.empty_like(product)
     flat = item.flat
-    for rows in chunk_pairs(flat.shape[0], math.isqrt(flat.shape[0])):
+    for rows in chunk_pairs(len(flat), item.n):
         normed = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)[0]
         contracted, reciprocal = normalise_channels(product[:, rows])
         if kept.numel():
