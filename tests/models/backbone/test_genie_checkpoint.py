@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from foldwright.models.backbone.config import GenieConfig
-from foldwright.models.backbone.genie_checkpoint import load_genie, read_restricted
+from foldwright.models.backbone.genie_checkpoint import load_genie
 from foldwright.models.backbone.model import BackboneModel
 from foldwright.models.backbone.network import GenieDenoiser
 from foldwright.runtime.errors import InputError
@@ -240,22 +240,3 @@ def test_damaged_and_other_files(tmp_path, original) -> None:
 def test_file_without_weights(tmp_path, content) -> None:
     with pytest.raises(InputError, match="holds no `state_dict`; expected a Genie checkpoint"):
         load_genie(write(tmp_path, content))
-
-
-def test_restricted_reader_keeps_tensors_of_every_kind(tmp_path) -> None:
-    """Views, parameters and half precision, in a file that needs the second reader."""
-    base = torch.arange(12.0).view(3, 4)
-    content = {
-        "view": base[:, 1:3],
-        "parameter": torch.nn.Parameter(base),
-        "half": base.half(),
-        "whole": base.long(),
-        "foreign": Stateful(a=1),
-    }
-    path = tmp_path / "x.ckpt"
-    torch.save(content, path)
-    found = read_restricted(path)
-    for name in ("view", "parameter", "half", "whole"):
-        assert torch.equal(found[name], content[name])
-        assert found[name].dtype == content[name].dtype
-    assert not isinstance(found["foreign"], OrderedDict)

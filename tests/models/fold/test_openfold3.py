@@ -242,9 +242,20 @@ def test_wrong_checkpoints_name_the_first_bad_tensor(
         load_fold(path)
 
 
-def test_files_that_could_run_code_or_are_cut_are_refused(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(FoldwrightError, match="could run code"):
+def test_other_objects_of_a_training_checkpoint_are_not_looked_up(
+    parameters: dict[str, Tensor], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="holds no parameters"):
         load_fold(saved({"weights": FoldConfig()}, tmp_path))
+    whole = saved({"state_dict": parameters, "hyper_parameters": FoldConfig()}, tmp_path)
+    other = tmp_path / "alone.pt"
+    torch.save(parameters, other)
+    alone = load_fold(other).state_dict()
+    for name, value in load_fold(whole).state_dict().items():
+        assert torch.equal(value, alone[name])
+
+
+def test_files_that_are_cut_or_hold_no_weights_are_refused(file: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.pt"
     cut.write_bytes(file.read_bytes()[:5000])
     with pytest.raises(FoldwrightError, match=r"cut.pt"):

@@ -1,42 +1,19 @@
 """Published Genie checkpoints: Lightning files, read without running what they pickle."""
 
-import pickle
-import zipfile
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from foldwright.models.backbone.genie_configuration import read_genie_configuration
 from foldwright.models.backbone.model import BackboneModel
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.finite import first_non_finite
+from foldwright.runtime.torch_files import read_torch_file
 
 _PREFIX = "model."
-_ALLOWED = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-}
 _CONFIGURATION = "configuration"
 _MOST_PROBLEMS = 10
-# What a damaged archive or pickle may raise, as the documentation of pickle warns.
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    OSError,
-    RuntimeError,
-    EOFError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
 
 
 def load_genie(path: Path | str, *, configuration: Path | str | None = None) -> BackboneModel:
@@ -85,7 +62,7 @@ def _find_configuration(path: Path) -> Path:
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
-    stored = read_restricted(path)
+    stored = read_torch_file(path)
     state = stored.get("state_dict") if isinstance(stored, Mapping) else None
     if not isinstance(state, Mapping) or not state:
         raise InputError(Problem(str(path), "holds no `state_dict`; expected a Genie checkpoint"))
@@ -94,56 +71,6 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     if wrong:
         raise InputError(Problem(f"{path}: {wrong[0]}", "is not a tensor"))
     return named
-
-
-def read_restricted(path: Path) -> Any:
-    """Read a torch file of tensors and plain containers; other pickled objects become inert.
-
-    Files of Lightning 1.x pickle classes of their own in keys that are not needed. Those classes
-    are never looked up: a placeholder stands where their objects were.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        pass
-    except _UNREADABLE as error:
-        raise InputError(Problem(str(path), f"cannot be read as a checkpoint: {error}")) from error
-    if not zipfile.is_zipfile(path):
-        raise InputError(
-            Problem(str(path), "cannot be read as a checkpoint: not the zip archive of torch.save")
-        )
-    restricted = SimpleNamespace(__name__="restricted", Unpickler=_RestrictedUnpickler)
-    try:
-        return torch.load(path, map_location="cpu", pickle_module=restricted, weights_only=False)
-    except _UNREADABLE as error:
-        raise InputError(Problem(str(path), f"cannot be read as a checkpoint: {error}")) from error
-
-
-class _Inert:
-    """Stands for an object of a class that is not looked up; swallows its state."""
-
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> "_Inert":
-        return super().__new__(cls)
-
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, _state: Any) -> None:
-        pass
-
-    def __setitem__(self, _key: Any, _value: Any) -> None:
-        pass
-
-    def append(self, _value: Any) -> None:
-        """Swallow an element of a pickled list subclass."""
-
-    def extend(self, _values: Any) -> None:
-        """Swallow the elements of a pickled list subclass."""
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        return _ALLOWED.get((module_name, global_name), _Inert)
 
 
 def check_fit(

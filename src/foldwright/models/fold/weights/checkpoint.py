@@ -1,16 +1,14 @@
 """Checkpoints of other PyTorch programs: read without running what they may contain."""
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
+from foldwright.runtime.torch_files import read_torch_file
 
 SUFFIXES = (".pt", ".pth", ".ckpt")
 _PLACES = (("ema", "params"), ("ema",), ("state_dict",), ("module",), ("model",), ())
@@ -25,12 +23,11 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     into memory if it can be.
 
     Raises:
-        InputError: the file is not there, or holds no parameters.
-        FoldwrightError: it is damaged, or holds more than tensors and plain containers.
+        InputError: the file is not there, is damaged, or holds no parameters.
     """
     if not path.is_file():
         raise InputError(Problem(str(path), "does not exist"))
-    loaded = _pickled(path)
+    loaded = read_torch_file(path)
     for place in _PLACES:
         found = _at(loaded, place)
         if found:
@@ -55,22 +52,6 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FoldwrightError(
             f"{path}: damaged weights ({error}); fetch or convert them again"
         ) from error
-
-
-def _pickled(path: Path) -> Any:
-    try:
-        # Files in the format before zip cannot be mapped.
-        mapped = zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise FoldwrightError(
-            f"{path}: is no checkpoint, or holds more than tensors and plain containers, which is "
-            f"not read because it could run code ({str(error).splitlines()[0]}); save its state "
-            "dictionary alone"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise FoldwrightError(f"{path}: damaged checkpoint ({reason}); fetch it again") from error
 
 
 def _at(loaded: Any, place: tuple[str, ...]) -> dict[str, Tensor]:
