@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from foldwright.cli import main as door
-from foldwright.cli.main import COMMANDS, GROUPS, main
+from foldwright.cli.commands import COMMANDS, GROUPS
+from foldwright.cli.main import main
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
 
 
@@ -129,10 +130,10 @@ def test_line_in_the_list_is_short():
     assert all(len(row[2]) <= 60 and row[2].endswith(".") for row in COMMANDS)
 
 
-def test_help_and_the_package_import_no_torch():
+def test_help_mistyped_commands_and_the_package_import_no_torch():
     code = (
         "import sys, foldwright; from foldwright.cli.main import main; "
-        "main(['--help']); main(['data', '--help']); main(['--version']); "
+        "main(['--help']); main(['data', '--help']); main(['--version']); main(['fodl']); "
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     done = subprocess.run(

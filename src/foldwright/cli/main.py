@@ -1,9 +1,7 @@
 """The commands, and the one door through which every error leaves.
 
-A command is a row of `COMMANDS`, with its place as `module:function`, so that `foldwright --help`
-imports neither the command nor torch. A command returns its exit code: 0 done, 1 ran but some
-items failed (`cli.exit_codes`); the door adds 2 for bad usage or input and 130 for Ctrl-C and
-SIGTERM.
+A command returns its exit code: 0 done, 1 ran but some items failed (`cli.exit_codes`); the door
+adds 2 for bad usage or input and 130 for Ctrl-C and SIGTERM.
 """
 
 import importlib
@@ -24,60 +22,11 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.text import Text
 
 from foldwright import __version__
+from foldwright.cli.commands import COMMANDS, GROUPS, require_command
 from foldwright.cli.console import messages_console
 from foldwright.cli.exit_codes import BAD_INPUT, DONE, PIPE_CLOSED, STOPPED
 from foldwright.runtime.allocator import prefer_huge_pages
 from foldwright.runtime.errors import FoldwrightError, InputError, Problem
-
-COMMANDS = (
-    ("config import", "foldwright.cli.config:import_command", "Turn old settings into YAML."),
-    (
-        "config translate",
-        "foldwright.cli.config_structdiff:translate_command",
-        "Turn a call of a StructDiff script into ours.",
-    ),
-    ("data fetch", "foldwright.cli.fetch:fetch_command", "Download structures."),
-    ("data import-legacy", "foldwright.cli.data:import_legacy_command", "Import Genie data sets."),
-    ("data inspect", "foldwright.cli.data:inspect_command", "Show what a store holds."),
-    (
-        "data predict-structures",
-        "foldwright.cli.predict_structures:predict_structures_command",
-        "Predict structures of peptides.",
-    ),
-    ("data prepare", "foldwright.cli.data:prepare_command", "Turn structure files into a store."),
-    (
-        "data prepare-peptides",
-        "foldwright.cli.prepare_peptides:prepare_peptides_command",
-        "Turn a table of peptides into a store.",
-    ),
-    ("design", "foldwright.cli.design:design_command", "Design protein backbones."),
-    ("doctor", "foldwright.cli.doctor:doctor_command", "Show what this machine has."),
-    ("evaluate", "foldwright.cli.evaluate:evaluate_command", "Score structures against nature."),
-    ("fold weights convert", "foldwright.cli.fold:convert_weights_command", "Write safetensors."),
-    ("fold weights inspect", "foldwright.cli.fold:inspect_weights_command", "Check parameters."),
-    ("peptide", "foldwright.cli.peptide:peptide_command", "Make new peptides."),
-    ("plan", "foldwright.cli.plan:plan_command", "Predict memory and time."),
-    ("report", "foldwright.cli.report:report_command", "Write a page about structures."),
-    ("train backbone", "foldwright.cli.train:backbone_command", "Train a backbone model."),
-    ("train classifier", "foldwright.cli.train_classifier:classifier_command", "Train a judge."),
-    (
-        "train export-peptide",
-        "foldwright.cli.train_peptide:export_peptide_command",
-        "Write the weights of a peptide run.",
-    ),
-    ("train peptide", "foldwright.cli.train_peptide:peptide_train_command", "Train peptides."),
-    ("train export", "foldwright.cli.train:export_command", "Write the weights of a run."),
-)
-"""Words of the command, `module:function`, and its line in the list of commands."""
-
-GROUPS = {
-    "config": "Settings of training runs.",
-    "data": "Fetch, prepare and inspect structures to train on.",
-    "fold": "Predict structures of complexes from sequence.",
-    "fold weights": "Check parameter files of the fold network and convert them.",
-    "train": "Train models, and take their weights out of runs.",
-}
-"""Words before a command, and their line in the list of commands."""
 
 
 def build_app(words: Sequence[str]) -> App:
@@ -130,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prefer_huge_pages()  # commands import torch later
     _show_notes()
     try:
+        require_command(words)
         with _terminate_as_ctrl_c():
             result = build_app(words)(
                 words,

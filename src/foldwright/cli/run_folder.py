@@ -1,4 +1,4 @@
-"""What all training commands keep in the folder of a run, and read from it."""
+"""What all training commands do in the folder of a run: train, keep, and read."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,17 @@ from typing import Any, Literal, TypeVar
 
 from torch import Tensor
 
+from foldwright.cli.exit_codes import DONE, STOPPED
+from foldwright.cli.progress import terminal_progress
 from foldwright.runtime.config import Config, dump_config, load_config
 from foldwright.runtime.errors import InputError, Problem
 from foldwright.runtime.files import write_atomic
+from foldwright.runtime.partials import remove_partials
 from foldwright.training.archive import CheckpointArchive
 from foldwright.training.checkpoint import Checkpoint
-from foldwright.training.loop import FitResult
+from foldwright.training.config import FitConfig
+from foldwright.training.loop import FitResult, fit
+from foldwright.training.task import Task
 
 Which = Literal["last", "best"]
 ExperimentT = TypeVar("ExperimentT", bound=Config)
@@ -19,10 +24,24 @@ ExperimentT = TypeVar("ExperimentT", bound=Config)
 _CONFIG_NAME = "config.yaml"
 
 
-def keep_config(run: Path, experiment: Config, *, replace: bool) -> None:
-    """Write the settings into the folder of a run, where there are none or with `replace`."""
-    if replace or not (run / _CONFIG_NAME).exists():
-        write_atomic(run / _CONFIG_NAME, dump_config(experiment))
+def train_in_folder(
+    task: Task[Any], experiment: Config, training: FitConfig, run: Path, resume_from: Path | None
+) -> FitResult:
+    """Train, or go on training, in the folder of a run, with a progress bar.
+
+    The settings are kept there from the start, and those of the last process in the end.
+    """
+    remove_partials(run)
+    keep_config(run, experiment, replace=False)
+    result = fit(task, training, run, progress=terminal_progress, resume_from=resume_from)
+    if result.is_first:
+        keep_config(run, experiment, replace=True)
+    return result
+
+
+def training_code(result: FitResult) -> int:
+    """Exit code of a training command."""
+    return STOPPED if result.status == "interrupted" else DONE
 
 
 def load_run_config(cls: type[ExperimentT], run: Path, kind: str) -> ExperimentT:
@@ -98,3 +117,9 @@ def training_record(result: FitResult) -> dict[str, Any]:
 def written_kinds(result: FitResult) -> tuple[Which, ...]:
     """Weights that a command writes when its run ends."""
     return ("last", "best") if result.best else ("last",)
+
+
+def keep_config(run: Path, experiment: Config, *, replace: bool) -> None:
+    """Write the settings into the folder of a run, where there are none or with `replace`."""
+    if replace or not (run / _CONFIG_NAME).exists():
+        write_atomic(run / _CONFIG_NAME, dump_config(experiment))

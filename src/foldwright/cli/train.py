@@ -6,14 +6,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from foldwright.cli.backbone_experiment import BackboneExperiment, build_task
-from foldwright.cli.exit_codes import DONE, STOPPED
+from foldwright.cli.exit_codes import DONE
 from foldwright.cli.export_weights import export_weights
 from foldwright.cli.output import emit
-from foldwright.cli.progress import terminal_progress
-from foldwright.cli.run_folder import Which, keep_config, training_record, written_kinds
+from foldwright.cli.run_folder import (
+    Which,
+    train_in_folder,
+    training_code,
+    training_record,
+    written_kinds,
+)
 from foldwright.runtime.config import load_config
-from foldwright.runtime.partials import remove_partials
-from foldwright.training.loop import fit
 
 
 def backbone_command(
@@ -41,15 +44,9 @@ def backbone_command(
     """
     experiment = load_config(BackboneExperiment, config, overrides)
     task = build_task(experiment)
-    remove_partials(out)
-    keep_config(out, experiment, replace=False)
-    result = fit(
-        task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
-    )
-    code = STOPPED if result.status == "interrupted" else DONE
+    result = train_in_folder(task, experiment, experiment.training, out, resume_from)
     if not result.is_first:
-        return code
-    keep_config(out, experiment, replace=True)
+        return training_code(result)
     record = training_record(result) | {
         "chains": task.num_chains["train"],
         "weights": [
@@ -58,7 +55,7 @@ def backbone_command(
         ],
     }
     emit(record, as_json, title="training")
-    return code
+    return training_code(result)
 
 
 def export_command(

@@ -9,14 +9,13 @@ import torch
 from cyclopts import Parameter
 from pydantic import Field
 
-from foldwright.cli.exit_codes import DONE, STOPPED
 from foldwright.cli.output import emit
-from foldwright.cli.progress import terminal_progress
 from foldwright.cli.run_folder import (
     finished_weights,
-    keep_config,
     read_run_checkpoint,
     run_provenance,
+    train_in_folder,
+    training_code,
     training_record,
     written_kinds,
 )
@@ -34,10 +33,9 @@ from foldwright.models.peptide.classifier_task import (
     learnable_labels,
 )
 from foldwright.runtime.config import Config, load_config
-from foldwright.runtime.partials import remove_partials
 from foldwright.runtime.seeds import derive_seed
 from foldwright.training.config import FitConfig
-from foldwright.training.loop import FitResult, fit
+from foldwright.training.loop import FitResult
 
 WEIGHTS_NAME = "classifier.safetensors"
 
@@ -80,21 +78,16 @@ def classifier_command(
     experiment = load_config(ClassifierExperiment, config, overrides)
     store = PeptideStore.open(experiment.store)
     model, task = _build(experiment, store)
-    remove_partials(out)
-    keep_config(out, experiment, replace=False)
-    result = fit(
-        task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
-    )
+    result = train_in_folder(task, experiment, experiment.training, out, resume_from)
     if not result.is_first:
-        return DONE
-    keep_config(out, experiment, replace=True)
+        return training_code(result)
     record = training_record(result) | {"peptides": task.num_peptides["train"]}
     if result.status == "finished":
         record["weights"] = _export(model, task, store, experiment, result, out)
         record["labels"] = [quality.model_dump() for quality in model.quality]
         record["unlearned"] = ", ".join(model.unlearned) or "none"
     emit(record, as_json, title="classifier")
-    return STOPPED if result.status == "interrupted" else DONE
+    return training_code(result)
 
 
 def _build(

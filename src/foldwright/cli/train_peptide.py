@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from foldwright.cli.exit_codes import DONE, STOPPED
+from foldwright.cli.exit_codes import DONE
 from foldwright.cli.export_peptide import export_peptide_weights
 from foldwright.cli.output import emit
 from foldwright.cli.peptide_experiment import (
@@ -14,12 +14,15 @@ from foldwright.cli.peptide_experiment import (
     build_diffusion_task,
     build_encoder_task,
 )
-from foldwright.cli.progress import terminal_progress
-from foldwright.cli.run_folder import Which, keep_config, training_record, written_kinds
+from foldwright.cli.run_folder import (
+    Which,
+    train_in_folder,
+    training_code,
+    training_record,
+    written_kinds,
+)
 from foldwright.runtime.config import load_config
 from foldwright.runtime.files import write_atomic
-from foldwright.runtime.partials import remove_partials
-from foldwright.training.loop import fit
 
 METRICS_NAME = "training_metrics.json"
 
@@ -54,15 +57,9 @@ def peptide_train_command(
     experiment = load_config(PeptideExperiment, config, overrides)
     is_encoder = experiment.stage == "encoder"
     task = build_encoder_task(experiment) if is_encoder else build_diffusion_task(experiment)
-    remove_partials(out)
-    keep_config(out, experiment, replace=False)
-    result = fit(
-        task, experiment.training, out, progress=terminal_progress, resume_from=resume_from
-    )
-    code = STOPPED if result.status == "interrupted" else DONE
+    result = train_in_folder(task, experiment, experiment.training, out, resume_from)
     if not result.is_first:
-        return code
-    keep_config(out, experiment, replace=True)
+        return training_code(result)
     write_metrics(out)
     record = training_record(result) | {
         "peptides": task.num_peptides["train"],
@@ -72,7 +69,7 @@ def peptide_train_command(
         ],
     }
     emit(record, as_json, title="training")
-    return code
+    return training_code(result)
 
 
 def export_peptide_command(
