@@ -189,3 +189,14 @@ def test_a_table_of_bad_rows_is_refused_or_sifted(tmp_path: Path, capsys) -> Non
     record = json.loads(capsys.readouterr().out)
     assert (record["peptides"], record["rejected"]) == (1, 2)
     assert len((tmp_path / "store/rejects.csv").read_text().splitlines()) == 3
+
+
+def test_dna_in_a_table_of_peptides_is_left_out_on_demand(tmp_path: Path, capsys) -> None:
+    table = tmp_path / "mixed.csv"
+    table.write_text("sequence,toxic\nKKLLKK,1\nACCACACCGT,0\n")
+    command = ["data", "prepare-peptides", str(table), "--json", "--out"]
+    assert main([*command, str(tmp_path / "all")]) == 0
+    assert json.loads(capsys.readouterr().out)["peptides"] == 2
+    assert main([*command, str(tmp_path / "proteins"), "--drop-dna"]) == 0
+    assert json.loads(capsys.readouterr().out)["peptides"] == 1
+    assert "ACCACACCGT" in (tmp_path / "proteins/rejects.csv").read_text()

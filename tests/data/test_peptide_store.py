@@ -6,7 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foldwright.data.peptide_prepare import draw_splits, drop_start_residues
+from foldwright.data.peptide_prepare import (
+    draw_splits,
+    drop_nucleotide_sequences,
+    drop_start_residues,
+)
 from foldwright.data.peptide_store import PeptideStore, write_peptide_store
 from foldwright.data.peptide_structures import PeptideStructures, StoredStructure
 from foldwright.data.peptide_table import PeptideLimits, PeptideTable
@@ -108,6 +112,17 @@ def test_start_residues_of_inactive_peptides_are_dropped() -> None:
     reasons = {problem.place: problem.message for problem in found.rejects[1:]}
     assert "is another peptide" in reasons["MACDEF"]
     assert "is too short" in reasons["MACDE"]
+
+
+def test_dna_among_peptides_is_dropped() -> None:
+    sequences = ("ACGTACGTAC", "ACGTACGTA", "ACGTACGTACK", "GGGGAGAATAAATCC", "KKLLKKLLKK")
+    table = PeptideTable(
+        sequences, np.arange(5, dtype=np.int8)[:, None] % 2, ("x",), ("train",) * 5, ("",) * 5
+    )
+    found = drop_nucleotide_sequences(table)
+    assert found.sequences == (sequences[1], sequences[2], sequences[4])
+    assert found.labels[:, 0].tolist() == [1, 0, 0]
+    assert [reject.place for reject in found.rejects] == [sequences[0], sequences[3]]
 
 
 def test_splits_are_drawn_by_cluster_and_stay_as_the_table_grows() -> None:

@@ -7,7 +7,11 @@ from cyclopts import Parameter
 
 from foldwright.cli.exit_codes import DONE
 from foldwright.cli.output import emit
-from foldwright.data.peptide_prepare import draw_splits, drop_start_residues
+from foldwright.data.peptide_prepare import (
+    draw_splits,
+    drop_nucleotide_sequences,
+    drop_start_residues,
+)
 from foldwright.data.peptide_store import REJECTS_NAME, write_peptide_store
 from foldwright.data.peptide_structure_cache import StructureCache
 from foldwright.data.peptide_structures import PeptideStructures
@@ -25,6 +29,7 @@ def prepare_peptides_command(
     ignore: tuple[str, ...] = (),
     skip_bad_rows: Annotated[bool, Parameter(negative="")] = False,
     drop_start: Annotated[bool, Parameter(negative="")] = False,
+    drop_dna: Annotated[bool, Parameter(negative="")] = False,
     structures: Path | None = None,
     val_share: float = 0.1,
     seed: int = 0,
@@ -47,12 +52,15 @@ def prepare_peptides_command(
         ignore: Columns that are no labels.
         skip_bad_rows: Leave bad rows out and list them.
         drop_start: Take the leading M off peptides without any label 1.
+        drop_dna: Leave out what reads as DNA (ten letters or more, only A, C, G and T).
         structures: File of predicted structures (.npz), or folder of `predict-structures`.
         val_share: Share of clusters that go to the split val where the table has no splits.
         seed: Decides which those are.
         as_json: Print one JSON object.
     """
     read = PeptideTable.read(table, limits=limits, ignore=ignore, skip_bad_rows=skip_bad_rows)
+    if drop_dna:
+        read = drop_nucleotide_sequences(read)
     if drop_start:
         read = drop_start_residues(read, limits)
     known = None if structures is None else _open_structures(structures)

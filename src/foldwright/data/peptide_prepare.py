@@ -1,4 +1,4 @@
-"""From a table of peptides to a store: start residues dropped, splits drawn where it has none."""
+"""From a table of peptides to a store: what misleads is dropped, splits drawn where it has none."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +10,9 @@ from foldwright.runtime.errors import Problem
 from foldwright.runtime.seeds import derive_seed
 
 START_RESIDUE = "M"
+BASES = frozenset("ACGT")
+MIN_BASES = 10
+"""Shorter peptides may well consist of these four residues."""
 _SCALE = 1 << 63
 
 
@@ -33,6 +36,20 @@ def drop_start_residues(table: PeptideTable, limits: PeptideLimits) -> PeptideTa
         kept.append(row)
         sequences.append(shorter)
     return _select(table, kept, sequences, rejects)
+
+
+def drop_nucleotide_sequences(table: PeptideTable) -> PeptideTable:
+    """Leave out what reads as DNA: `MIN_BASES` letters or more, all of them A, C, G or T.
+
+    Collections of peptides hold some, since every base is the letter of a residue too; a model
+    would write such peptides. They are listed in `rejects`.
+    """
+    is_dna = [len(s) >= MIN_BASES and BASES.issuperset(s) for s in table.sequences]
+    kept = [row for row, drop in enumerate(is_dna) if not drop]
+    dropped = [s for s, drop in zip(table.sequences, is_dna, strict=True) if drop]
+    rejects = [Problem(s, "has only the letters A, C, G and T: it reads as DNA") for s in dropped]
+    sequences = [table.sequences[row] for row in kept]
+    return _select(table, kept, sequences, [*table.rejects, *rejects])
 
 
 def draw_splits(table: PeptideTable, *, val_share: float, seed: int) -> PeptideTable:
