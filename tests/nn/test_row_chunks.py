@@ -24,7 +24,7 @@ def _always_chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Small tensors go through the chunked form, several chunks each."""
     monkeypatch.setattr(row_chunks, "_CHUNKED_FROM_BYTES", 0)
     monkeypatch.setattr(row_chunks, "_KEEP_UP_TO_BYTES", request.param)
-    monkeypatch.setattr(row_chunks, "_PAIRS_PER_CHUNK", 64)
+    monkeypatch.setattr(row_chunks, "_ELEMENTS_PER_CHUNK", 64 * 66)
 
 
 def _random(module: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -85,10 +85,10 @@ def test_dropout_takes_part_in_both_directions(direction, shared_dim: int) -> No
 
 
 def test_chunks_end_with_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_chunks, "_PAIRS_PER_CHUNK", 10)
+    monkeypatch.setattr(row_chunks, "_ELEMENTS_PER_CHUNK", 30)
 
     def ends(pairs: int, whole: int) -> list[int]:
-        return [rows.stop for rows in row_chunks.chunk_pairs(pairs, whole)]
+        return [rows.stop for rows in row_chunks.chunk_pairs(pairs, 3, whole)]
 
     assert ends(25, 1) == [10, 20, 25]
     assert ends(16, 4) == [8, 16]

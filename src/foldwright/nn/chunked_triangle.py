@@ -15,26 +15,25 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from foldwright.nn.row_chunks import (
-    add_linear_gradients,
     chunk_pairs,
+    fold_norm,
     keeps_intermediates,
-    normalise_channels,
-    normalise_channels_backward,
+    normalise_columns,
+    normalise_columns_backward,
     normalise_rows,
     normalise_rows_backward,
+    unfold_norm,
 )
 
 # Elements of one factor that are contracted at a time, so that they stay in the cache.
-_ELEMENTS_PER_BLOCK = 2**18
+_ELEMENTS_PER_BLOCK = 2**17
 
 
 class TriangleWeights(NamedTuple):
-    """Parameters; `projections` are a, b, gate a and gate b in one matrix (4h c)."""
+    """Parameters; `inputs` are a, b, their gates and the update's gate in one matrix (4h+c c)."""
 
-    projections: Tensor
-    projections_bias: Tensor
-    gate: Tensor
-    gate_bias: Tensor
+    inputs: Tensor
+    inputs_bias: Tensor
     out: Tensor
     out_bias: Tensor
     norm_in: Tensor
@@ -42,9 +41,33 @@ class TriangleWeights(NamedTuple):
     norm_out: Tensor
     norm_out_bias: Tensor
 
-    def folded_out(self) -> tuple[Tensor, Tensor]:
-        """Output projection with the affine part of its layer norm inside."""
-        return self.out * self.norm_out, torch.addmv(self.out_bias, self.out, self.norm_out_bias)
+    def folded(self) -> "_Folded":
+        """Matrices with the norms before them and their biases inside."""
+        inputs = fold_norm(self.inputs, self.inputs_bias, self.norm_in, self.norm_in_bias)
+        out = fold_norm(self.out, self.out_bias, self.norm_out, self.norm_out_bias)
+        return _Folded(inputs, out, self.out.shape[1])
+
+    def unfolded(self, sums: "_Folded") -> tuple[Tensor, ...]:
+        """Gradients of all parameters from those of the matrices."""
+        inputs = unfold_norm(sums.inputs, self.inputs, self.norm_in, self.norm_in_bias)
+        out = unfold_norm(sums.out, self.out, self.norm_out, self.norm_out_bias)
+        return (*inputs[:2], *out[:2], *inputs[2:], *out[2:])
+
+
+class _Folded(NamedTuple):
+    """The matrices that work on normalised values, or sums of their gradients."""
+
+    inputs: Tensor
+    out: Tensor
+    hidden: int
+
+    @property
+    def projections(self) -> Tensor:
+        return self.inputs[: 4 * self.hidden]
+
+    @property
+    def gate(self) -> Tensor:
+        return self.inputs[4 * self.hidden :]
 
 
 def chunked_triangle(
@@ -59,7 +82,7 @@ def chunked_triangle(
     if torch.is_grad_enabled():
         updated: Tensor = _ChunkedTriangle.apply(z, mask, keep, outgoing, *weights)
         return updated
-    return _infer(z, mask, keep, weights, outgoing)
+    return _infer(z, mask, keep, weights.folded(), outgoing)
 
 
 class _Item(NamedTuple):
@@ -82,7 +105,7 @@ class _Item(NamedTuple):
 
 
 class _ChunkedTriangle(torch.autograd.Function):
-    """Keeps the gated projections and the product; of smaller tensors both output factors too."""
+    """Keeps projections and product; of smaller tensors gate and value of the output too."""
 
     @staticmethod
     def forward(
@@ -94,19 +117,20 @@ class _ChunkedTriangle(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         weights = TriangleWeights(*parameters)
+        folded = weights.folded()
         b, n, _, c = z.shape
-        hidden = weights.out.shape[1]
-        projections = z.new_empty(b, 4 * hidden, n * n)
-        product = z.new_empty(b, hidden, n * n)
+        projections = z.new_empty(b, 4 * folded.hidden, n * n)
+        product = z.new_empty(b, folded.hidden, n * n)
         kept = z.new_empty(2, b, n * n if keeps_intermediates(z) else 0, c)
         updated = torch.empty_like(z, memory_format=torch.contiguous_format)
         for index, item in enumerate(_items(z, mask, keep)):
-            for rows in chunk_pairs(n * n):
-                _project(item.flat[rows], weights, projections[index, :, rows])
-            for channels in _channel_blocks(hidden, n):
-                left, right = _gated(projections[index], item.real, channels, n)
+            out = updated[index].view(-1, c)
+            gate = kept[0, index] if kept.numel() else out
+            for rows in chunk_pairs(n * n, len(folded.projections)):
+                _project(item.flat[rows], folded, projections[index, :, rows], gate[rows])
+            for channels, left, right in _gated_blocks(projections[index], item.real, n):
                 _contract(left, right, product[index, channels].view(-1, n, n), outgoing)
-            _write_sum(item, product[index], weights, updated[index], kept[:, index])
+            _write_sum(item, product[index], folded, gate, out, kept[1, index])
         ctx.save_for_backward(z, mask, keep, projections, product, kept, *parameters)
         ctx.outgoing = outgoing
         return updated
@@ -116,42 +140,43 @@ class _ChunkedTriangle(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, mask, keep, projections, product, kept, *parameters = ctx.saved_tensors
         weights = TriangleWeights(*parameters)
-        sums = [torch.zeros_like(weight) for weight in weights]
+        folded = weights.folded()
+        sums = folded._replace(
+            inputs=torch.zeros_like(folded.inputs), out=torch.zeros_like(folded.out)
+        )
         grad_z = torch.empty_like(z, memory_format=torch.contiguous_format)
         n, c = z.shape[2:]
         for index, item in enumerate(_items(z, mask, keep)):
             flat_grad, flat_grad_z = grad[index].reshape(-1, c), grad_z[index].view(-1, c)
             grad_product = _output_backward(
-                flat_grad, item, product[index], kept[:, index], weights, sums, flat_grad_z
+                flat_grad, item, product[index], kept[:, index], folded, sums, flat_grad_z
             )
             grad_factors = _contract_backward(
                 projections[index], item.real, grad_product, n, ctx.outgoing
             )
             del grad_product
             _input_backward(
-                flat_grad, item, projections[index], grad_factors, weights, sums, flat_grad_z
+                flat_grad, item, projections[index], grad_factors, folded, sums, flat_grad_z
             )
-        return grad_z, None, None, None, *_unfolded(weights, sums)
+        return grad_z, None, None, None, *weights.unfolded(sums)
 
 
-def _infer(
-    z: Tensor, mask: Tensor, keep: Tensor | None, weights: TriangleWeights, outgoing: bool
-) -> Tensor:
+def _infer(z: Tensor, mask: Tensor, keep: Tensor | None, folded: _Folded, outgoing: bool) -> Tensor:
     """The sum with nothing kept: only the factors of one item exist at a time."""
     n, c = z.shape[2:]
-    hidden = weights.out.shape[1]
+    hidden = folded.hidden
     factors, product = z.new_empty(2 * hidden, n * n), z.new_empty(hidden, n * n)
     updated = torch.empty_like(z, memory_format=torch.contiguous_format)
-    nothing = z.new_empty(2, 0, c)
     for index, item in enumerate(_items(z, mask, keep)):
-        for rows in chunk_pairs(n * n):
-            part = _project(item.flat[rows], weights, None)
+        out = updated[index].view(-1, c)
+        for rows in chunk_pairs(n * n, 4 * hidden):
+            part = _project(item.flat[rows], folded, None, out[rows])
             torch.mul(part[: 2 * hidden], part[2 * hidden :], out=factors[:, rows])
         if item.real is not None:
             factors *= item.real
         left, right = factors.view(2, hidden, n, n)
         _contract(left, right, product.view(hidden, n, n), outgoing)
-        _write_sum(item, product, weights, updated[index], nothing)
+        _write_sum(item, product, folded, out, out, z.new_empty(0, c))
     return updated
 
 
@@ -166,31 +191,32 @@ def _items(z: Tensor, mask: Tensor, keep: Tensor | None) -> Iterator[_Item]:
         )
 
 
-def _channel_blocks(hidden: int, n: int) -> Iterator[slice]:
-    step = max(1, _ELEMENTS_PER_BLOCK // (n * n))
-    for start in range(0, hidden, step):
-        yield slice(start, min(start + step, hidden))
-
-
-def _project(rows: Tensor, weights: TriangleWeights, out: Tensor | None) -> Tensor:
-    """Projections (4h p) of some pairs, the second half through the sigmoid."""
-    normed = normalise_rows(rows, weights.norm_in, weights.norm_in_bias)[0]
-    part: Tensor = torch.mm(weights.projections, normed.t(), out=out)
-    part += weights.projections_bias[:, None]
+def _project(rows: Tensor, folded: _Folded, out: Tensor | None, gate: Tensor) -> Tensor:
+    """Projections (4h p) of some pairs, the second half through the sigmoid, and the gate (p c)."""
+    normed = normalise_rows(rows).values
+    part: Tensor = torch.mm(folded.projections, normed.t(), out=out)
     part[part.shape[0] // 2 :].sigmoid_()
+    torch.mm(normed, folded.gate.t(), out=gate).sigmoid_()
     return part
 
 
-def _gated(
-    projections: Tensor, real: Tensor | None, channels: slice, n: int
-) -> tuple[Tensor, Tensor]:
-    """Both factors (k n n) of some channels, zero on padding."""
-    values_a, values_b, gates_a, gates_b = projections.view(4, -1, n * n)
-    left = values_a[channels] * gates_a[channels]
-    right = values_b[channels] * gates_b[channels]
-    if real is not None:
-        left, right = left.mul_(real), right.mul_(real)
-    return left.view(-1, n, n), right.view(-1, n, n)
+def _gated_blocks(
+    projections: Tensor, real: Tensor | None, n: int
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Both factors (k n n), zero on padding, of a few channels at a time, valid until the next."""
+    values, gates = projections.view(2, 2, -1, n * n)
+    hidden = values.shape[1]
+    step = max(1, _ELEMENTS_PER_BLOCK // (n * n))
+    buffer = projections.new_empty(2 * step * n * n)
+    for start in range(0, hidden, step):
+        channels = slice(start, min(start + step, hidden))
+        count = channels.stop - start
+        gated = buffer[: 2 * count * n * n].view(2, count, n * n)
+        torch.mul(values[:, channels], gates[:, channels], out=gated)
+        if real is not None:
+            gated *= real
+        left, right = gated.view(2, count, n, n)
+        yield channels, left, right
 
 
 def _contract(left: Tensor, right: Tensor, out: Tensor, outgoing: bool) -> None:
@@ -201,22 +227,17 @@ def _contract(left: Tensor, right: Tensor, out: Tensor, outgoing: bool) -> None:
 
 
 def _write_sum(
-    item: _Item, product: Tensor, weights: TriangleWeights, updated: Tensor, kept: Tensor
+    item: _Item, product: Tensor, folded: _Folded, gate: Tensor, out: Tensor, kept_value: Tensor
 ) -> None:
-    """Norm, projection and gate of the output, and the residual.
+    """Norm and projection of the output, times the gate, and the residual.
 
-    Gate and value go to `kept` if it has room.
+    `out` may be where the gate is. The value goes to `kept_value` if that has room.
     """
-    w_out, b_out = weights.folded_out()
-    flat = item.flat
-    out = updated.view(flat.shape)
-    for rows in chunk_pairs(len(flat), item.n):
-        normed = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)[0]
-        contracted = normalise_channels(product[:, rows])[0]
-        place = kept[:, rows] if kept.numel() else (None, None)
-        gate = torch.addmm(weights.gate_bias, normed, weights.gate.t(), out=place[0]).sigmoid_()
-        value = torch.addmm(b_out, contracted.t(), w_out.t(), out=place[1])
-        torch.add(flat[rows], item.dropped(value * gate, rows), out=out[rows])
+    for rows in chunk_pairs(len(item.flat), folded.hidden, item.n):
+        contracted = normalise_columns(product[:, rows]).values
+        place = kept_value[rows] if len(kept_value) else None
+        value = torch.mm(contracted.t(), folded.out.t(), out=place)
+        torch.addcmul(item.flat[rows], item.dropped(value, rows), gate[rows], out=out[rows])
 
 
 def _output_backward(
@@ -224,34 +245,34 @@ def _output_backward(
     item: _Item,
     product: Tensor,
     kept: Tensor,
-    weights: TriangleWeights,
-    sums: list[Tensor],
-    grad_normed: Tensor,
+    folded: _Folded,
+    sums: _Folded,
+    grad_gate: Tensor,
 ) -> Tensor:
     """Back through dropout, gate, projection and norm of the output, to the product (h p).
 
-    What reaches the normed input is written to `grad_normed`. `sums` of the output projection hold
-    the folded form until `_unfolded`.
+    What reaches the gate before its sigmoid is written to `grad_gate`.
     """
-    w_out, b_out = weights.folded_out()
     grad_product = torch.empty_like(product)
-    flat = item.flat
-    for rows in chunk_pairs(len(flat), item.n):
-        normed = normalise_rows(flat[rows], weights.norm_in, weights.norm_in_bias)[0]
-        contracted, reciprocal = normalise_channels(product[:, rows])
+    sum_out = torch.zeros_like(folded.out.t())  # the faster one of two ways to write the product
+    for rows in chunk_pairs(len(item.flat), folded.hidden, item.n):
+        contracted = normalise_columns(product[:, rows])
         if kept.numel():
             gate, value = kept[:, rows]
         else:
-            gate = torch.addmm(weights.gate_bias, normed, weights.gate.t()).sigmoid_()
-            value = torch.addmm(b_out, contracted.t(), w_out.t())
+            normed = normalise_rows(item.flat[rows]).values
+            gate = (normed @ folded.gate.t()).sigmoid_()
+            value = contracted.values.t() @ folded.out.t()
         grad_update = item.dropped(grad[rows], rows)
         grad_value = grad_update * gate
-        grad_gate = torch.ops.aten.sigmoid_backward(grad_update * value, gate)
-        add_linear_gradients(sums[2:4], grad_gate, normed)
-        add_linear_gradients(sums[4:6], grad_value, contracted.t())
-        torch.mm(grad_gate, weights.gate, out=grad_normed[rows])
-        grad_contracted = w_out.t() @ grad_value.t()
-        grad_product[:, rows] = normalise_channels_backward(grad_contracted, contracted, reciprocal)
+        torch.mul(grad_update, value, out=grad_gate[rows])
+        torch.ops.aten.sigmoid_backward.grad_input(
+            grad_gate[rows], gate, grad_input=grad_gate[rows]
+        )
+        sum_out.addmm_(contracted.values, grad_value)
+        grad_contracted = folded.out.t() @ grad_value.t()
+        grad_product[:, rows] = normalise_columns_backward(grad_contracted, contracted)
+    sums.out.add_(sum_out.t())
     return grad_product
 
 
@@ -261,8 +282,7 @@ def _contract_backward(
     """Gradients of both gated factors (2h p)."""
     hidden = grad.shape[0]
     grad_factors = grad.new_empty(2, hidden, n, n)
-    for channels in _channel_blocks(hidden, n):
-        left, right = _gated(projections, real, channels, n)
+    for channels, left, right in _gated_blocks(projections, real, n):
         part = grad[channels].view(-1, n, n)
         grad_left, grad_right = grad_factors[:, channels]
         if outgoing:
@@ -280,39 +300,25 @@ def _input_backward(
     item: _Item,
     projections: Tensor,
     grad_factors: Tensor,
-    weights: TriangleWeights,
-    sums: list[Tensor],
+    folded: _Folded,
+    sums: _Folded,
     grad_z: Tensor,
 ) -> None:
     """Back through the gated projections and the norm, and the residual.
 
-    `grad_z` comes in as what reached the normed input from the output.
+    `grad_z` comes in as what reached the gate of the output.
     """
     half = grad_factors.shape[0]
-    for rows in chunk_pairs(item.flat.shape[0]):
-        part = item.flat[rows]
-        normed, *moments = normalise_rows(part, weights.norm_in, weights.norm_in_bias)
+    for rows in chunk_pairs(len(item.flat), 2 * half):
+        normed = normalise_rows(item.flat[rows])
         values, gates = projections[:half, rows], projections[half:, rows]
-        grad_gated = grad_factors[:, rows]
-        grad_gates = torch.ops.aten.sigmoid_backward(grad_gated * values, gates)
-        grad_part = torch.cat([grad_gated * gates, grad_gates])
-        add_linear_gradients(sums[0:2], grad_part.t(), normed)
-        grad_normed = grad_z[rows].addmm_(grad_part.t(), weights.projections)
-        through = normalise_rows_backward(
-            grad_normed, part, moments, weights.norm_in, weights.norm_in_bias, sums[6:8]
-        )
+        grad_gated, grad_gate = grad_factors[:, rows], grad_z[rows]
+        grad_part = normed.values.new_empty(2 * half, len(normed.values))
+        torch.mul(grad_gated, gates, out=grad_part[:half])
+        grad_gates = torch.mul(grad_gated, values, out=grad_part[half:])
+        torch.ops.aten.sigmoid_backward.grad_input(grad_gates, gates, grad_input=grad_gates)
+        sums.projections.addmm_(grad_part, normed.values)
+        sums.gate.addmm_(grad_gate.t(), normed.values)
+        grad_normed = (grad_part.t() @ folded.projections).addmm_(grad_gate, folded.gate)
+        through = normalise_rows_backward(grad_normed, normed)
         torch.add(grad[rows], through, out=grad_z[rows])
-
-
-def _unfolded(weights: TriangleWeights, sums: list[Tensor]) -> list[Tensor]:
-    """Gradients of all weights, those of the output projection and its norm taken apart."""
-    folded, bias = sums[4], sums[5]
-    out = folded * weights.norm_out + torch.outer(bias, weights.norm_out_bias)
-    return [
-        *sums[:4],
-        out,
-        bias,
-        *sums[6:8],
-        (folded * weights.out).sum(0),
-        bias @ weights.out,
-    ]

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from foldwright.nn.chunked_transition import chunked_transition
+from foldwright.nn.chunked_transition import TransitionWeights, chunked_transition
 from foldwright.nn.linear import Linear
 from foldwright.nn.row_chunks import chunks_help
 
@@ -27,8 +27,8 @@ class PairTransition(nn.Module):
         """Add the update to every pair; padding pairs become zero."""
         if chunks_help(z):
             modules = (self.layer_norm, self.linear_1, self.linear_2)
-            weights = tuple(part for module in modules for part in (module.weight, module.bias))
-            return chunked_transition(z, mask, weights)
+            parts = (part for module in modules for part in (module.weight, module.bias))
+            return chunked_transition(z, mask, TransitionWeights(*parts))
         return (z + self(z, mask)) * mask[..., None]
 
     def forward(

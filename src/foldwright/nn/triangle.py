@@ -60,9 +60,15 @@ class TriangleMultiplication(nn.Module):
         return out
 
     def _weights(self) -> TriangleWeights:
-        """Parameters with the four projections of z in one matrix."""
-        linears = (self.linear_a_p, self.linear_b_p, self.linear_a_g, self.linear_b_g)
-        modules = (self.linear_g, self.linear_z, self.layer_norm_in, self.layer_norm_out)
+        """Parameters with all maps of the normed z in one matrix."""
+        linears = (
+            self.linear_a_p,
+            self.linear_b_p,
+            self.linear_a_g,
+            self.linear_b_g,
+            self.linear_g,
+        )
+        modules = (self.linear_z, self.layer_norm_in, self.layer_norm_out)
         return TriangleWeights(
             torch.cat([linear.weight for linear in linears]),
             torch.cat([linear.bias for linear in linears]),
