@@ -2,13 +2,15 @@
 
     python benchmarks/peptide_sampling.py [--weights FILE] [--num 200] [--threads 2]
 
-Peptides are asked to be antimicrobial. One process; CPU seconds are those of all its threads, so
-they hold on a machine that does other things too; the elapsed time does not. The rest of a run
+Peptides are asked to be antimicrobial. One process, a batch on each thread, as `foldwright peptide`
+does it; CPU seconds are those of all threads, so they hold on a machine that does other things too;
+the elapsed time does not. The rest of a run
 (reading weights, scores, files) is not in them.
 """
 
 import argparse
 import time
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -20,6 +22,7 @@ from foldwright.models.peptide.peptide_settings import (
     resolve_peptide_settings,
 )
 from foldwright.models.peptide.weights import load_peptide_weights
+from foldwright.runtime.side_by_side import side_by_side
 
 CASES: tuple[dict[str, object], ...] = (
     {"guidance": 2.0},
@@ -40,8 +43,14 @@ def measure(model: PeptideModel, num: int, changes: dict[str, object]) -> tuple[
     # lengths in turn, so that the mean length is the same for every number
     draws = [Draw(index, 0, 12 + index % 19, 0) for index in range(num)]
     began, used = time.perf_counter(), time.process_time()
-    for batch in batches_of(draws, torch.device("cpu")):
-        draw_sequences(model, plan, batch, device=torch.device("cpu"), on_step=lambda step: None)
+    cpu = torch.device("cpu")
+
+    def make(batch: Sequence[Draw], proceed: Callable[[], None]) -> None:
+        draw_sequences(model, plan, batch, device=cpu, on_step=lambda step: proceed())
+
+    with side_by_side(make, batches_of(draws, cpu), cpu) as results:
+        for _ in results:
+            pass
     scale = PER / num
     return scale * (time.process_time() - used), scale * (time.perf_counter() - began)
 

@@ -189,6 +189,7 @@ class _KilledError(Exception):
 def test_a_killed_run_goes_on_to_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
 ) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # one batch after the other
     changes = {"num": 60, "length": "5-8", "activity": ("antimicrobial",), "attempts": 40}
     calls: list[int] = []
     limit = 1000

@@ -1,6 +1,7 @@
 """Runs of new peptides from a trained model, as FASTA, CSV and JSON."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from foldwright.models.peptide.seen_peptides import SeenPeptides
 from foldwright.models.peptide.selection import Barred, Choice, choose
 from foldwright.runtime.progress import ProgressFactory, silent
 from foldwright.runtime.run_record import finite_scores, weights_digest
+from foldwright.runtime.side_by_side import side_by_side
 
 PeptideScore = Callable[[Sequence[str]], Sequence[Mapping[str, Any]]]
 """Scores of peptides, one mapping each, in the order of the sequences."""
@@ -147,19 +149,26 @@ class _Runner:
 
     def _draw(self, task: str, draws: Sequence[Draw]) -> None:
         steps = len(timesteps_of(self._model, self._plan))
+        batches = batches_of(draws, self._device)
+        counting = threading.Lock()
         with self._progress(task, len(draws) * steps) as bar:
-            for batch in batches_of(draws, self._device):
 
-                def on_step(timestep: int, size: int = len(batch)) -> None:
-                    bar.advance(size)
+            def make(batch: Sequence[Draw], proceed: Callable[[], None]) -> list[str | None]:
+                def on_step(timestep: int) -> None:
+                    proceed()
+                    with counting:
+                        bar.advance(len(batch))
 
-                made = draw_sequences(
+                return draw_sequences(
                     self._model, self._plan, batch, device=self._device, on_step=on_step
                 )
-                keys = [draw.key for draw in batch]
-                self._unsaved.update(zip(keys, made, strict=True))
-                if len(self._unsaved) >= _DRAWS_PER_FILE:
-                    self._save()
+
+            with side_by_side(make, batches, self._device) as results:
+                for batch, made in zip(batches, results, strict=True):
+                    keys = [draw.key for draw in batch]
+                    self._unsaved.update(zip(keys, made, strict=True))
+                    if len(self._unsaved) >= _DRAWS_PER_FILE:
+                        self._save()
 
     def _save(self) -> None:
         self._folder.write_drafts(self._unsaved)
