@@ -19,11 +19,22 @@ def test_one_mask_along_the_shared_axis_and_none_along_the_others(axis: int) -> 
     assert out.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
 
 
-def test_share_of_what_is_kept_and_mean() -> None:
+@pytest.mark.parametrize("rate", [0.05, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("width", [40, 41])
+def test_share_of_what_is_kept_and_mean(rate: float, width: int) -> None:
+    """Within four standard deviations of a count of independent draws."""
     torch.manual_seed(0)
-    out = AxisDropout(0.25, shared_dim=1)(torch.ones(2, 30, 30, 40))
-    assert abs(float((out > 0).float().mean()) - 0.75) < 0.03
-    assert abs(float(out.mean()) - 1) < 0.04
+    out = AxisDropout(rate, shared_dim=1)(torch.ones(3, 5, 101, width))
+    error = (rate * (1 - rate) / (3 * 101 * width)) ** 0.5
+    assert abs(float((out > 0).float().mean()) - (1 - rate)) < 4 * error
+    assert abs(float(out.mean()) - 1) < 4 * error / (1 - rate)
+
+
+def test_neighbouring_draws_are_independent() -> None:
+    torch.manual_seed(0)
+    kept = (AxisDropout(0.5, shared_dim=1)(torch.ones(1, 1, 100, 200)) > 0).flatten().double()
+    for step in (1, 2, 3):
+        assert abs(float(torch.corrcoef(torch.stack([kept[step:], kept[:-step]]))[0, 1])) < 0.03
 
 
 def test_draws_differ_and_the_seed_decides() -> None:

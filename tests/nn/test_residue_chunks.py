@@ -1,13 +1,22 @@
-"""Chunks with recomputation give the values and gradients of the whole."""
+"""Chunks, with recomputation and without, give the values and gradients of the whole."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor
 
-from foldwright.nn.residue_chunks import map_residues, residues_per_chunk, sum_over_residues
+from foldwright.nn.residue_chunks import (
+    map_recomputed,
+    map_residues,
+    residues_per_chunk,
+    sum_over_residues,
+)
 from tests.nn.random_blocks import normal
 
 
-def test_chunks_are_the_whole() -> None:
+@pytest.mark.parametrize("chunked_map", [map_residues, map_recomputed])
+def test_chunks_are_the_whole(chunked_map: Callable[..., tuple[Tensor, ...]]) -> None:
     weight = normal(4, 4, seed=2).requires_grad_()
     x, y = normal(2, 7, 4).requires_grad_(), normal(2, 7, seed=3).requires_grad_()
     sizes = []
@@ -19,7 +28,7 @@ def test_chunks_are_the_whole() -> None:
     def total(x: Tensor, y: Tensor) -> Tensor:
         return (torch.tanh(x @ weight) * y[..., None]).sum(1)
 
-    chunked = (*map_residues(both, (x, y), rows=3), sum_over_residues(total, (x, y), rows=3))
+    chunked = (*chunked_map(both, (x, y), rows=3), sum_over_residues(total, (x, y), rows=3))
     assert sizes == [3, 3, 1]
     whole = (*both(x, y), total(x, y))
     inputs = [x, y, weight]
@@ -40,7 +49,7 @@ def test_intermediates_are_not_kept() -> None:
 
     x = normal(1, 8, 4).requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        map_residues(lambda part: (part.exp().sin().tanh(),), (x,), rows=4)
+        map_recomputed(lambda part: (part.exp().sin().tanh(),), (x,), rows=4)
     assert sum(tensor.numel() for tensor in kept) == x.numel()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from foldwright.geometry.vectors import at_least_float32, without_autocast
 from foldwright.nn.axial_attention import AxialAttention
 from foldwright.nn.pair import FactorizedPair
-from foldwright.nn.residue_chunks import map_residues, recomputed
+from foldwright.nn.residue_chunks import map_recomputed, recomputed
 from foldwright.nn.triangle import TriangleAttention
 
 RowAttention = TriangleAttention | AxialAttention
@@ -70,7 +70,7 @@ class FactorizedRowAttention(nn.Module):
             keys = real[:, :, None] & mask[:, None]
             return (finish(self._attend(normed, lefts, z.right, keys)),)
 
-        (out,) = map_residues(attend, (z.left, mask), rows=rows)
+        (out,) = map_recomputed(attend, (z.left, mask), rows=rows)
         return out
 
     def _normed(self, left: Tensor, right: Tensor) -> Tensor:

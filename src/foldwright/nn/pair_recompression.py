@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from foldwright.geometry.vectors import at_least_float32, without_autocast
 from foldwright.nn.pair import FactorizedPair
+from foldwright.nn.rank_products import apply_ranks
 
 
 def add_pairs(a: FactorizedPair, b: FactorizedPair) -> FactorizedPair:
@@ -28,8 +29,9 @@ class RankMix(nn.Module):
 
     def forward(self, z: FactorizedPair, update: FactorizedPair) -> FactorizedPair:
         """Add an update of the same rank."""
-        both = add_pairs(z, update)
-        return FactorizedPair(_mix(self.left, both.left), _mix(self.right, both.right))
+        return FactorizedPair(
+            _mix(self.left, z.left, update.left), _mix(self.right, z.right, update.right)
+        )
 
 
 class RankTruncation(nn.Module):
@@ -82,6 +84,6 @@ def _leading(
     return nn.functional.pad(vectors, missing), nn.functional.pad(values, missing)
 
 
-def _mix(weight: Tensor, both: Tensor) -> Tensor:
-    flat = both.flatten(0, 1)
-    return (weight.expand(len(flat), -1, -1) @ flat).unflatten(0, both.shape[:2])
+def _mix(weight: Tensor, z: Tensor, update: Tensor) -> Tensor:
+    own, added = weight.t()[None, ..., None].chunk(2, dim=1)
+    return apply_ranks(z, own) + apply_ranks(update, added)

@@ -3,10 +3,12 @@
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from foldwright.geometry.vectors import at_least_float32
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import FactorizedPair
+from foldwright.nn.rank_products import apply_ranks, contract_residues
 from foldwright.nn.residue_chunks import residues_per_chunk, sum_over_residues
 from foldwright.nn.triangle import TriangleDirection
 
@@ -24,8 +26,8 @@ def multiply_triangles(
     """
     if direction == "incoming":
         a, b = FactorizedPair(a.right, a.left), FactorizedPair(b.right, b.left)
-    inner = torch.einsum("bkrc,bksc->bcrs", a.right, b.right)
-    return FactorizedPair(torch.einsum("birc,bcrs->bisc", a.left, inner), b.left)
+    inner = contract_residues(a.right, b.right)
+    return FactorizedPair(apply_ranks(a.left, inner), b.left)
 
 
 class FactorizedTriangleMultiplication(nn.Module):
@@ -55,7 +57,7 @@ class FactorizedTriangleMultiplication(nn.Module):
         """Compute the update of both factors; only real residues enter the sum."""
         return self.update(z, self.contract(z, mask))
 
-    def contract(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> Float[Tensor, "c b r r"]:
+    def contract(self, z: FactorizedPair, mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b r r c"]:
         """Sum over the third corner: the small matrix G of `multiply_triangles`, per channel.
 
         All that a residue's update needs to know of the other residues.
@@ -64,50 +66,33 @@ class FactorizedTriangleMultiplication(nn.Module):
         rows = residues_per_chunk(factor.shape[0] * factor.shape[2])
         return sum_over_residues(self._contract, (factor, mask), rows=rows)
 
-    def update(self, z: FactorizedPair, inner: Float[Tensor, "c b r r"]) -> FactorizedPair:
+    def update(self, z: FactorizedPair, inner: Float[Tensor, "b r r c"]) -> FactorizedPair:
         """Compute the update of some residues' factors, given the sum over all residues."""
         normed = {side: self.layer_norm_in[side](getattr(z, side)) for side in ("left", "right")}
-        b, n, r, _ = z.left.shape
-        flat = normed[self._outer].flatten(0, 2)
-        p, g = _linear(self.linear_p, self._outer), _linear(self.linear_g, self._outer)
-        half = p.out_features // 2
-        a = _channels_first(flat, p, slice(half)) * _channels_first(flat, g, slice(half)).sigmoid()
-        product = a.view(half * b, n, r) @ inner.flatten(0, 1).to(a.dtype)
-        left = product.view(half, -1).t().unflatten(0, (b, n, r))
-        right = nn.functional.linear(flat, p.weight[half:], p.bias[half:]) * torch.sigmoid(
-            nn.functional.linear(flat, g.weight[half:], g.bias[half:])
-        )
+        a, right = self._gated(self._outer, normed[self._outer]).chunk(2, dim=-1)
+        left = apply_ranks(a, inner.to(a.dtype))
         return FactorizedPair(
-            self._out("left", left, normed["left"]),
-            self._out("right", right.unflatten(0, (b, n, r)), normed["right"]),
+            self._out("left", left, normed["left"]), self._out("right", right, normed["right"])
         )
 
     def _contract(self, factor: Tensor, mask: Tensor) -> Tensor:
-        b, n, r, _ = factor.shape
-        flat = self.layer_norm_in[self._inner](factor).flatten(0, 2)
-        p, g = _linear(self.linear_p, self._inner), _linear(self.linear_g, self._inner)
-        every = slice(p.out_features)
-        gated = _channels_first(flat, p, every) * _channels_first(flat, g, every).sigmoid()
-        gated = gated.view(2, -1, n, r) * mask.repeat(gated.shape[0] // 2, 1)[..., None]
+        gated = self._gated(self._inner, self.layer_norm_in[self._inner](factor))
         # in at least float32: over a long chain the sum has many terms
-        (gated,) = at_least_float32(gated)
-        return (gated[0].transpose(-1, -2) @ gated[1]).unflatten(0, (-1, b))
+        (gated,) = at_least_float32(gated * mask[..., None, None])
+        return contract_residues(*gated.chunk(2, dim=-1))
+
+    def _gated(self, side: str, normed: Tensor) -> Tensor:
+        """Projections times the sigmoid of their gates, in one product."""
+        p, g = self.linear_p[side], self.linear_g[side]
+        assert isinstance(p, nn.Linear)
+        assert isinstance(g, nn.Linear)
+        weight, bias = torch.cat([p.weight, g.weight]), torch.cat([p.bias, g.bias])
+        return functional.glu(functional.linear(normed, weight, bias))
 
     def _out(self, side: str, product: Tensor, normed: Tensor) -> Tensor:
         gate = torch.sigmoid(self.linear_gate[side](normed))
         update: Tensor = self.linear_z[side](self.layer_norm_out[side](product)) * gate
         return update
-
-
-def _linear(sides: nn.ModuleDict, side: str) -> nn.Linear:
-    linear = sides[side]
-    assert isinstance(linear, nn.Linear)
-    return linear
-
-
-def _channels_first(flat: Tensor, linear: nn.Linear, rows: slice) -> Tensor:
-    """Some outputs of a linear map as (c v): sums per channel then need no transposed copy."""
-    return torch.addmm(linear.bias[rows, None], linear.weight[rows], flat.t())
 
 
 class FactorTransition(nn.Module):

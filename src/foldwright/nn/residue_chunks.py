@@ -1,7 +1,8 @@
-"""Work on chunks of residues whose intermediates are recomputed in the backward pass.
+"""Work on chunks of residues: the intermediates of one chunk stay in the cache.
 
-Between the passes only inputs and outputs of the whole live, and within one the intermediates of
-one chunk: memory for the intermediates does not grow with the length, and they stay in the cache.
+Without gradients memory for them does not grow with the length. With gradients it does, unless they
+are recomputed in the backward pass: then only inputs and outputs of the whole live between the
+passes.
 """
 
 from collections.abc import Callable
@@ -29,10 +30,17 @@ def map_residues(
     The residues are dimension 1 of every tensor in and out; a residue's results must come from
     its own entries alone.
     """
-    parts = [recomputed(function, chunk) for chunk in _chunks(tensors, rows)]
+    parts = [function(*chunk) for chunk in _chunks(tensors, rows)]
     if len(parts) == 1:
         return parts[0]
     return tuple(torch.cat(pieces, dim=1) for pieces in zip(*parts, strict=True))
+
+
+def map_recomputed(
+    function: Callable[..., tuple[Tensor, ...]], tensors: tuple[Tensor, ...], *, rows: int
+) -> tuple[Tensor, ...]:
+    """Like `map_residues`, and the backward pass recomputes each chunk."""
+    return map_residues(lambda *chunk: recomputed(function, chunk), tensors, rows=rows)
 
 
 def sum_over_residues(
@@ -40,9 +48,9 @@ def sum_over_residues(
 ) -> Tensor:
     """Add up what a function returns for chunks of `rows` residues."""
     first, *others = _chunks(tensors, rows)
-    total: Tensor = recomputed(function, first)
+    total = function(*first)
     for chunk in others:
-        total = total + recomputed(function, chunk)
+        total = total + function(*chunk)
     return total
 
 

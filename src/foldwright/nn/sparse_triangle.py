@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from foldwright.nn.axial_attention import AxialAttention
 from foldwright.nn.pair import SparsePair
-from foldwright.nn.residue_chunks import map_residues, residues_per_chunk
+from foldwright.nn.residue_chunks import map_recomputed, residues_per_chunk
 from foldwright.nn.sparse_edges import NeighbourGraph
 from foldwright.nn.triangle import TriangleAttention, TriangleDirection, TriangleMultiplication
 
@@ -33,11 +33,11 @@ class SparseTriangleMultiplication(nn.Module):
         """Compute the update of the listed pairs; absent places get zero."""
         b, _, k, _ = z.values.shape
         rows = residues_per_chunk(b * k)
-        left, right = map_residues(self._gated, (z.values, z.present), rows=rows)
+        left, right = map_recomputed(self._gated, (z.values, z.present), rows=rows)
         product = multiply_listed_triangles(
             SparsePair(left, z.index, z.present), right, direction=self.block.direction
         )
-        (update,) = map_residues(self._out, (z.values, product, z.present), rows=rows)
+        (update,) = map_recomputed(self._out, (z.values, product, z.present), rows=rows)
         return update
 
     def _gated(self, values: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,7 +170,7 @@ class SparseRowAttention(nn.Module):
             return (self._attend(normed[0], third, present[0])[None],)
 
         place = torch.arange(n, device=values.device)
-        (update,) = map_residues(attend, (normed[None], present[None], place[None]), rows=rows)
+        (update,) = map_recomputed(attend, (normed[None], present[None], place[None]), rows=rows)
         return update[0]
 
     def _attend(self, normed: Tensor, bias: Tensor | None, present: Tensor) -> Tensor:

@@ -18,13 +18,14 @@ from foldwright.models.backbone.pair_transitions import (
     vector_transition,
 )
 from foldwright.models.backbone.row_attention import row_attentions
+from foldwright.nn.dropout import AxisDropout
 from foldwright.nn.factor_attention import FactorizedRowAttention
 from foldwright.nn.linear import Linear
 from foldwright.nn.neighbours import choose_neighbours
 from foldwright.nn.pair import FactorizedPair, SparsePair
 from foldwright.nn.pair_recompression import RankMix, RankTruncation
 from foldwright.nn.pair_triangle import FactorizedTriangleMultiplication
-from foldwright.nn.residue_chunks import map_residues, residues_per_chunk
+from foldwright.nn.residue_chunks import map_recomputed, map_residues, residues_per_chunk
 from foldwright.nn.sparse_edges import residue_rows
 from foldwright.nn.sparse_triangle import SparseRowAttention, SparseTriangleMultiplication
 from foldwright.nn.triangle import TriangleDirection, TriangleMultiplication
@@ -65,7 +66,7 @@ class SparsePairFeatureNet(nn.Module):
         index, present = choose_neighbours(frames.trans, mask, count=self.count, choice=self.choice)
         describe = partial(self.describe, self.linear_s_p_j(s), frames, previous)
         rows = residues_per_chunk(index.shape[0] * index.shape[2])
-        (values,) = map_residues(describe, (s, index, present, _places(mask)), rows=rows)
+        (values,) = map_recomputed(describe, (s, index, present, _places(mask)), rows=rows)
         return SparsePair(values, index, present)
 
     def describe(
@@ -143,7 +144,7 @@ class FactorizedPairFeatureNet(nn.Module):
             return ((torch.relu(values) * real).sum(2) / real.sum(2).clamp(min=1),)
 
         rows = residues_per_chunk(index.shape[0] * index.shape[2])
-        (surroundings,) = map_residues(around, (s, index, present, _places(mask)), rows=rows)
+        (surroundings,) = map_recomputed(around, (s, index, present, _places(mask)), rows=rows)
         features = torch.cat([s, surroundings], dim=-1) * mask[..., None]
         left, right = (
             linear(features).unflatten(-1, (self.rank, -1)) * mask[..., None, None]
@@ -155,8 +156,8 @@ class FactorizedPairFeatureNet(nn.Module):
 class FactorizedTransformLayer(nn.Module):
     """The updates of the dense layer on factors; sums are recompressed to the rank.
 
-    Works through the chain in chunks of residues and recomputes them in the backward pass: of a
-    layer only the factors before each update are kept.
+    Works through the chain in chunks of residues. The memory plan of the stack decides which layers
+    keep their intermediates and which recompute them: they take 60 times a factor's memory.
     """
 
     def __init__(self, config: GenieConfig) -> None:
@@ -173,7 +174,7 @@ class FactorizedTransformLayer(nn.Module):
         self.attentions = nn.ModuleDict(
             {name: FactorizedRowAttention(block) for name, block in row_attentions(config).items()}
         )
-        self.dropout = nn.Dropout(config.pair_dropout)
+        self.dropout = AxisDropout(config.pair_dropout, shared_dim=2)
         self.transition = factor_transition(config)
         self.transition_mix = _rank_sum(config)
 
@@ -199,9 +200,7 @@ class FactorizedTransformLayer(nn.Module):
 
     def _drop(self, update: FactorizedPair) -> FactorizedPair:
         """Dropout with one mask for all ranks: what is dropped is a channel of a residue."""
-        factors = (update.left, update.right)
-        left, right = (f * self.dropout(torch.ones_like(f[:, :, :1])) for f in factors)
-        return FactorizedPair(left, right)
+        return FactorizedPair(self.dropout(update.left), self.dropout(update.right))
 
 
 def _rank_sum(config: GenieConfig) -> nn.Module:
@@ -260,7 +259,7 @@ class SparseTransformLayer(nn.Module):
         for name, block in self.updates.items():
             z = replace(z, values=z.values + self._drop(name, block(z), z.index))
         rows = residues_per_chunk(z.index.shape[0] * z.index.shape[2])
-        (values,) = map_residues(self._add_transition, (z.values, z.present), rows=rows)
+        (values,) = map_recomputed(self._add_transition, (z.values, z.present), rows=rows)
         return replace(z, values=values)
 
     def _add_transition(self, values: Tensor, present: Tensor) -> tuple[Tensor]:
