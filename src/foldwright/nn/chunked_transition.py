@@ -16,6 +16,7 @@ from foldwright.nn.row_chunks import (
     keeps_intermediates,
     normalise_rows,
     normalise_rows_backward,
+    shifted_norm,
     unfold_norm,
 )
 
@@ -65,8 +66,9 @@ class _ChunkedTransition(torch.autograd.Function):
         # sums of the expansion are transposed: that product is the faster one
         sum_up, sum_down = torch.zeros_like(folded.t()), torch.zeros_like(weights.down)
         sum_bias, grad_z = torch.zeros_like(weights.down_bias), torch.empty_like(flat)
+        affine = shifted_norm(z)
         for rows in chunk_pairs(len(flat), len(folded)):
-            normed = normalise_rows(flat[rows])
+            normed = normalise_rows(flat[rows], affine)
             hidden = kept[rows] if len(kept) else (normed.values @ folded.t()).relu_()
             grad_out = flat_grad[rows] if real is None else flat_grad[rows] * real[rows]
             sum_bias += grad_out.sum(0)
@@ -93,10 +95,10 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:
     """The masked sum, and the hidden layer (empty unless it is to be kept)."""
     flat, real, folded = z.reshape(-1, z.shape[-1]), _padding(mask), weights.folded_up()
-    updated = torch.empty_like(flat)
+    updated, affine = torch.empty_like(flat), shifted_norm(z)
     kept = z.new_empty(len(flat) if keep else 0, len(folded))
     for rows in chunk_pairs(len(flat), len(folded)):
-        normed = normalise_rows(flat[rows]).values
+        normed = normalise_rows(flat[rows], affine).values
         hidden = torch.mm(normed, folded.t(), out=kept[rows] if keep else None).relu_()
         out = torch.add(flat[rows], weights.down_bias, out=updated[rows])
         out.addmm_(hidden, weights.down.t())

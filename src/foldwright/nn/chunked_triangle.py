@@ -22,6 +22,7 @@ from foldwright.nn.row_chunks import (
     normalise_columns_backward,
     normalise_rows,
     normalise_rows_backward,
+    shifted_norm,
     unfold_norm,
 )
 
@@ -45,7 +46,7 @@ class TriangleWeights(NamedTuple):
         """Matrices with the norms before them and their biases inside."""
         inputs = fold_norm(self.inputs, self.inputs_bias, self.norm_in, self.norm_in_bias)
         out = fold_norm(self.out, self.out_bias, self.norm_out, self.norm_out_bias)
-        return _Folded(inputs, out, self.out.shape[1])
+        return _Folded(inputs, out, self.out.shape[1], shifted_norm(inputs))
 
     def unfolded(self, sums: "_Folded") -> tuple[Tensor, ...]:
         """Gradients of all parameters from those of the matrices."""
@@ -60,6 +61,7 @@ class _Folded(NamedTuple):
     inputs: Tensor
     out: Tensor
     hidden: int
+    norm: tuple[Tensor, Tensor]
 
     @property
     def projections(self) -> Tensor:
@@ -193,7 +195,7 @@ def _items(z: Tensor, mask: Tensor, keep: Tensor | None) -> Iterator[_Item]:
 
 def _project(rows: Tensor, folded: _Folded, out: Tensor | None, gate: Tensor) -> Tensor:
     """Projections (4h p) of some pairs, the second half through the sigmoid, and the gate (p c)."""
-    normed = normalise_rows(rows).values
+    normed = normalise_rows(rows, folded.norm).values
     part: Tensor = torch.mm(folded.projections, normed.t(), out=out)
     part[part.shape[0] // 2 :].sigmoid_()
     torch.mm(normed, folded.gate.t(), out=gate).sigmoid_()
@@ -260,7 +262,7 @@ def _output_backward(
         if kept.numel():
             gate, value = kept[:, rows]
         else:
-            normed = normalise_rows(item.flat[rows]).values
+            normed = normalise_rows(item.flat[rows], folded.norm).values
             gate = (normed @ folded.gate.t()).sigmoid_()
             value = contracted.values.t() @ folded.out.t()
         grad_update = item.dropped(grad[rows], rows)
@@ -310,7 +312,7 @@ def _input_backward(
     """
     half = grad_factors.shape[0]
     for rows in chunk_pairs(len(item.flat), 2 * half):
-        normed = normalise_rows(item.flat[rows])
+        normed = normalise_rows(item.flat[rows], folded.norm)
         values, gates = projections[:half, rows], projections[half:, rows]
         grad_gated, grad_gate = grad_factors[:, rows], grad_z[rows]
         grad_part = normed.values.new_empty(2 * half, len(normed.values))

@@ -94,11 +94,15 @@ class Normed(NamedTuple):
     reciprocal: Tensor
 
 
-def normalise_rows(rows: Tensor) -> Normed:
+def shifted_norm(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the layer norm of z's channels in `normalise_rows`, made once a pass."""
+    c = z.shape[-1]
+    return z.new_ones(c), z.new_full((c,), _SHIFT)
+
+
+def normalise_rows(rows: Tensor, affine: tuple[Tensor, Tensor]) -> Normed:
     """Layer norm of rows (p c) without weights, shifted by a constant."""
-    c = rows.shape[1]
-    ones, shift = rows.new_ones(c), rows.new_full((c,), _SHIFT)
-    values, mean, reciprocal = torch.native_layer_norm(rows, (c,), ones, shift, _EPS)
+    values, mean, reciprocal = torch.native_layer_norm(rows, (rows.shape[1],), *affine, _EPS)
     return Normed(values, rows, mean, reciprocal)
 
 
