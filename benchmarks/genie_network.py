@@ -76,7 +76,7 @@ def measure(length: int, case: str, threads: int, repeats: int) -> tuple[float, 
     """CPU seconds and wall milliseconds per call or sampling step; peak MB of the first call."""
     torch.set_num_threads(threads)
     plain = case.endswith("plain")
-    if case in ("forward", "sample"):  # as `foldwright design` does
+    if not plain:  # as `foldwright design` and `foldwright train backbone` do
         keep_freed_memory()
     modules = ("triangle", "transition")
     patches = [patch(f"foldwright.nn.{name}.chunks_help", lambda _: not plain) for name in modules]

@@ -32,16 +32,20 @@ HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts page faults")
 
 
-def _faults(mode: str) -> tuple[int, int]:
+def _run(script: str, *arguments: str) -> str:
     environment = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, mode],
+        [sys.executable, "-c", script, *arguments],
         capture_output=True,
         text=True,
         check=True,
         env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    first, second = done.stdout.split()
+    return done.stdout
+
+
+def _faults(mode: str) -> tuple[int, int]:
+    first, second = _run(SCRIPT, mode).split()
     return int(first), int(second)
 
 
@@ -49,6 +53,25 @@ def test_freed_memory_is_used_again() -> None:
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("the C library is not glibc")
     assert _faults("keep")[1] < 100
+
+
+def test_freed_memory_that_is_held_is_counted() -> None:
+    """48 MiB are freed and held, and 40 of them taken again."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("the C library is not glibc")
+    script = """
+import torch
+from foldwright.runtime import allocator
+assert allocator.keep_freed_memory()
+before = allocator.held_bytes()
+torch.ones(48 * 2**18)
+freed = allocator.held_bytes()
+again = torch.ones(40 * 2**18)
+print(freed - before, freed - allocator.held_bytes())
+"""
+    freed, taken = (int(word) / 2**20 for word in _run(script).split())
+    assert 47 < freed < 50
+    assert 39 < taken < 41
 
 
 def test_huge_pages() -> None:

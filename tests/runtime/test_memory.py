@@ -4,6 +4,7 @@ import psutil
 import pytest
 import torch
 
+from foldwright.runtime import memory
 from foldwright.runtime.memory import PeakMemory, _container_headroom, available_memory
 
 MIB = 1 << 20
@@ -11,6 +12,12 @@ MIB = 1 << 20
 
 def test_available_is_below_total_and_above_nothing():
     assert 0 < available_memory() <= psutil.virtual_memory().total
+
+
+def test_memory_the_process_holds_is_available(monkeypatch):
+    before = available_memory()
+    monkeypatch.setattr(memory, "held_bytes", lambda: 1 << 45)
+    assert abs(available_memory() - before - (1 << 45)) < 1 << 40
 
 
 def test_peak_of_a_tensor_that_is_gone_again():

@@ -16,6 +16,7 @@ from foldwright.cli.run_folder import (
     training_record,
     written_kinds,
 )
+from foldwright.runtime.allocator import keep_freed_memory
 from foldwright.runtime.config import load_config
 
 
@@ -43,6 +44,7 @@ def backbone_command(
         as_json: Print one JSON object.
     """
     experiment = load_config(BackboneExperiment, config, overrides)
+    keep_freed_memory()
     task = build_task(experiment)
     result = train_in_folder(task, experiment, experiment.training, out, resume_from)
     if not result.is_first:

@@ -7,6 +7,8 @@ from types import TracebackType
 import psutil
 import torch
 
+from foldwright.runtime.allocator import held_bytes
+
 _SAMPLE_SECONDS = 0.002
 _CGROUP = Path("/sys/fs/cgroup")
 _VERSION_1_FILES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
@@ -15,8 +17,8 @@ _VERSION_1_FILES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 def available_memory(device: torch.device | str = "cpu") -> int:
     """Return the bytes that new tensors on `device` can take without swapping or failing.
 
-    On the CPU the limit of the container counts too. On a GPU, memory that torch holds but does not
-    use counts as available.
+    On the CPU the limit of the container counts too. Memory that the process, or on a GPU torch,
+    holds but does not use counts as available.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -27,7 +29,8 @@ def available_memory(device: torch.device | str = "cpu") -> int:
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     machine = int(psutil.virtual_memory().available)
     container = _container_headroom(_CGROUP, _membership())
-    return machine if container is None else max(0, min(machine, container))
+    free = machine if container is None else max(0, min(machine, container))
+    return free + held_bytes()
 
 
 def _container_headroom(folder: Path, membership: str) -> int | None:
