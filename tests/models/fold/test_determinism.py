@@ -19,13 +19,13 @@ from foldwright.models.fold.predict import FoldPrediction
 
 # Two groups of channels, several blocks of rows, heads of the published width.
 SIZES = FoldConfig(
-    pair_channels=64,
+    pair_channels=128,
     single_channels=32,
     msa_channels=8,
     template_channels=16,
     input_channels=16,
     outer_channels=4,
-    pair_heads=2,
+    pair_heads=4,
     msa_heads=2,
     single_heads=2,
     num_msa_blocks=2,

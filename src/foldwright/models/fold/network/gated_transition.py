@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from foldwright.models.fold.network.workspace import Workspace, positions_per_block
+from foldwright.models.fold.network.workspace import Workspace, position_blocks
 from foldwright.nn.linear import Linear
 
 _SHARE = 4
@@ -33,9 +33,7 @@ class GatedTransition(nn.Module):
         """Add the update of `x` to `target`, which may be `x`; both are contiguous."""
         flat, sums = x.view(-1, x.shape[-1]), target.view(-1, x.shape[-1])
         gate_weight, value_weight = self.up.weight.chunk(2)
-        step = positions_per_block(x.device) // _SHARE
-        for start in range(0, len(flat), step):
-            part = slice(start, start + step)
+        for part in position_blocks(flat, _SHARE):
             normed = self.layer_norm(flat[part])
             shape = (len(normed), len(gate_weight))
             gate = torch.mm(normed, gate_weight.t(), out=work.take("hidden gate", shape, x))

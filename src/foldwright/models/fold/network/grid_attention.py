@@ -80,8 +80,13 @@ class GridAttention(nn.Module):
             attended = self._attend(projected, logits)
             gate = work.take("gate", tuple(attended.shape), pair)
             torch.mm(flat, self.gate.weight.t(), out=gate)
-            update = torch.mm(attended.mul_(gate.sigmoid_()), self.out.weight.t())
-            sums[rows].add_(update.view(-1, n, c))
+            attended.mul_(gate.sigmoid_())
+            if self.columns:
+                update = work.take("value", (len(flat), c), pair)
+                torch.mm(attended, self.out.weight.t(), out=update)
+                sums[rows].add_(update.view(-1, n, c))
+            else:
+                sums[rows].view(-1, c).addmm_(attended, self.out.weight.t())
 
     def _attend(self, projected: Tensor, logits: Tensor) -> Tensor:
         """Average of every row: projections (r*n, 3*h*d) to (r*n, h*d)."""
