@@ -12,6 +12,7 @@ from foldwright.models.fold.features import template_directions
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.attention import hide_keys
 from foldwright.models.fold.network.grid_attention import GridAttention
+from foldwright.models.fold.network.msa import OuterProductMean
 from foldwright.models.fold.network.workspace import Workspace
 from foldwright.models.fold.sample import noise_between
 from foldwright.models.fold.weights.load import empty_network
@@ -125,3 +126,15 @@ def test_inputs_move_to_a_device_as_a_whole() -> None:
     assert moved.tokens.mask.device.type == "meta"
     assert moved.layout.queries_to_keys.index.device.type == "meta"
     assert moved.frames.device.type == moved.templates.positions.device.type == "meta"
+
+
+def test_rows_without_a_letter_do_not_change_the_outer_product_in_either_order() -> None:
+    torch.manual_seed(0)
+    module = OuterProductMean(6, 4, 10)
+    torch.nn.init.normal_(module.out.weight)
+    torch.nn.init.normal_(module.out.bias)
+    msa, mask = torch.randn(40, 19, 6), torch.rand(40, 19) < 0.7
+    mask[3:] = False
+    with torch.no_grad():
+        few, many = module(msa[:3], mask[:3]), module(msa, mask)
+    torch.testing.assert_close(few, many, rtol=1e-5, atol=1e-6 * float(many.abs().max()))

@@ -15,6 +15,8 @@ from foldwright.nn.linear import Linear
 _HIDDEN = 1e9
 _ROWS_PER_BLOCK = 64
 """Alignment rows averaged together; a constant, see `Workspace`."""
+_FEW_ROWS = 16
+"""Up to so many rows the outer product takes less arithmetic in the other order."""
 
 
 class OuterProductMean(nn.Module):
@@ -48,11 +50,29 @@ class OuterProductMean(nn.Module):
         left, right = (linear(normed) * real[..., None] for linear in (self.left, self.right))
         s, n, o = left.shape
         count = real.T @ real + 1e-3
-        right = right.reshape(s, n * o)
+        few = s <= _FEW_ROWS
+        right = right.transpose(0, 1).reshape(n, s * o) if few else right.reshape(s, n * o)
+        mapped = self._mapped_first if few else self._summed_first
         for rows in row_blocks(pair):
-            part = left[:, rows].reshape(s, -1)
-            products = (part.T @ right).view(-1, o, n, o).transpose(1, 2).flatten(-2)
-            pair[rows].add_(self.out(products).div_(count[rows, :, None]))
+            pair[rows].add_(mapped(left[:, rows], right).div_(count[rows, :, None]))
+
+    def _summed_first(self, left: Tensor, right: Tensor) -> Tensor:
+        """Sum the products over the rows (s r o), (s n*o), then map them: (r n d)."""
+        s, r, o = left.shape
+        products = left.reshape(s, -1).T @ right
+        mapped: Tensor = self.out(products.view(r, o, -1, o).transpose(1, 2).flatten(-2))
+        return mapped
+
+    def _mapped_first(self, left: Tensor, right: Tensor) -> Tensor:
+        """Map the left factor (s r o), then sum its products with the right one (n s*o): (r n d).
+
+        This never holds the products, which for one row are mapped at 32 times the arithmetic.
+        """
+        s, r, o = left.shape
+        weight = self.out.weight.view(-1, o, o).permute(1, 2, 0).reshape(o, -1)
+        mapped = (left.reshape(-1, o) @ weight).view(s, r, o, -1).transpose(1, 2)
+        summed = right @ mapped.reshape(s * o, -1)
+        return summed.view(len(right), r, -1).transpose(0, 1) + self.out.bias
 
 
 class MSAPairAttention(nn.Module):
