@@ -46,7 +46,7 @@ class TriangleWeights(NamedTuple):
         """Matrices with the norms before them and their biases inside."""
         inputs = fold_norm(self.inputs, self.inputs_bias, self.norm_in, self.norm_in_bias)
         out = fold_norm(self.out, self.out_bias, self.norm_out, self.norm_out_bias)
-        return _Folded(inputs, out, self.out.shape[1], shifted_norm(inputs))
+        return _Folded.of(inputs, out)
 
     def unfolded(self, sums: "_Folded") -> tuple[Tensor, ...]:
         """Gradients of all parameters from those of the matrices."""
@@ -56,20 +56,25 @@ class TriangleWeights(NamedTuple):
 
 
 class _Folded(NamedTuple):
-    """The matrices that work on normalised values, or sums of their gradients."""
+    """The matrices that work on normalised values, or sums of their gradients.
+
+    `projections` and `gate` are the rows of `inputs` that the pairs meet one after the other.
+    """
 
     inputs: Tensor
+    projections: Tensor
+    gate: Tensor
     out: Tensor
-    hidden: int
     norm: tuple[Tensor, Tensor]
 
-    @property
-    def projections(self) -> Tensor:
-        return self.inputs[: 4 * self.hidden]
+    @classmethod
+    def of(cls, inputs: Tensor, out: Tensor) -> "_Folded":
+        projections, gate = inputs.split([4 * out.shape[1], len(out)])
+        return cls(inputs, projections, gate, out, shifted_norm(inputs))
 
     @property
-    def gate(self) -> Tensor:
-        return self.inputs[4 * self.hidden :]
+    def hidden(self) -> int:
+        return self.out.shape[1]
 
 
 def chunked_triangle(
@@ -143,9 +148,7 @@ class _ChunkedTriangle(torch.autograd.Function):
         z, mask, keep, projections, product, kept, *parameters = ctx.saved_tensors
         weights = TriangleWeights(*parameters)
         folded = weights.folded()
-        sums = folded._replace(
-            inputs=torch.zeros_like(folded.inputs), out=torch.zeros_like(folded.out)
-        )
+        sums = _Folded.of(torch.zeros_like(folded.inputs), torch.zeros_like(folded.out))
         grad_z = torch.empty_like(z, memory_format=torch.contiguous_format)
         n, c = z.shape[2:]
         for index, item in enumerate(_items(z, mask, keep)):
@@ -267,10 +270,8 @@ def _output_backward(
             value = contracted.values.t() @ folded.out.t()
         grad_update = item.dropped(grad[rows], rows)
         grad_value = grad_update * gate
-        torch.mul(grad_update, value, out=grad_gate[rows])
-        torch.ops.aten.sigmoid_backward.grad_input(
-            grad_gate[rows], gate, grad_input=grad_gate[rows]
-        )
+        through = torch.mul(grad_update, value, out=grad_gate[rows])
+        torch.ops.aten.sigmoid_backward.grad_input(through, gate, grad_input=through)
         sum_out.addmm_(contracted.values, grad_value)
         grad_contracted = folded.out.t() @ grad_value.t()
         grad_product[:, rows] = normalise_columns_backward(grad_contracted, contracted)
@@ -313,14 +314,15 @@ def _input_backward(
     half = grad_factors.shape[0]
     for rows in chunk_pairs(len(item.flat), 2 * half):
         normed = normalise_rows(item.flat[rows], folded.norm)
-        values, gates = projections[:half, rows], projections[half:, rows]
+        values, gates = projections[:, rows].split(half)
         grad_gated, grad_gate = grad_factors[:, rows], grad_z[rows]
-        grad_part = normed.values.new_empty(2 * half, len(normed.values))
-        torch.mul(grad_gated, gates, out=grad_part[:half])
-        grad_gates = torch.mul(grad_gated, values, out=grad_part[half:])
+        grad_part = torch.empty_like(projections[:, rows], memory_format=torch.contiguous_format)
+        grad_values, grad_gates = grad_part.split(half)
+        torch.mul(grad_gated, gates, out=grad_values)
+        torch.mul(grad_gated, values, out=grad_gates)
         torch.ops.aten.sigmoid_backward.grad_input(grad_gates, gates, grad_input=grad_gates)
         sums.projections.addmm_(grad_part, normed.values)
         sums.gate.addmm_(grad_gate.t(), normed.values)
         grad_normed = (grad_part.t() @ folded.projections).addmm_(grad_gate, folded.gate)
         through = normalise_rows_backward(grad_normed, normed)
-        torch.add(grad[rows], through, out=grad_z[rows])
+        torch.add(grad[rows], through, out=grad_gate)
