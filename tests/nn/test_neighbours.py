@@ -60,3 +60,18 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = choose_neighbours(positions, mask, count=6, choice="hybrid")[0]
     monkeypatch.setattr(neighbours, "_CHUNK_ELEMENTS", 120)
     assert torch.equal(choose_neighbours(positions, mask, count=6, choice="hybrid")[0], whole)
+
+
+@pytest.mark.parametrize("choice", ["coordinate", "hybrid"])
+def test_ties_go_to_the_lower_index(choice: neighbours.NeighbourChoice) -> None:
+    """On a grid nearly every distance is there several times; within a run all are zero."""
+    positions = torch.cartesian_prod(*[torch.arange(3.0)] * 3)[
+        None, torch.randperm(27, generator=torch.Generator().manual_seed(0))
+    ]
+    positions = torch.cat([positions, torch.zeros(1, 9, 3)], dim=1)
+    index, _ = choose_neighbours(positions, everyone(36), count=8, choice=choice)
+    distance = (positions[0][:, None] - positions[0]).square().sum(-1)
+    window = 2 if choice == "hybrid" else 0  # itself comes first in any case
+    separation = (torch.arange(36)[:, None] - torch.arange(36)).abs()
+    distance = torch.where(separation <= window, separation - 3.0, distance)
+    assert torch.equal(index[0], distance.sort(dim=-1, stable=True).indices[:, :8])

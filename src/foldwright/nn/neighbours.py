@@ -61,6 +61,21 @@ def _rank_key(
 
 
 def _nearest(key: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The smallest keys of each row, rising, the lower index first where they are equal."""
     key = key.masked_fill(~mask[:, None], torch.inf)
-    ordered, index = torch.sort(key, dim=-1, stable=True)
-    return index[..., :count].clone(), torch.isfinite(ordered[..., :count])
+    # one more than asked for, to see whether a tie decides who is taken
+    found, index = key.topk(min(count + 1, key.shape[-1]), dim=-1, largest=False)
+    if _cuts_a_tie(found, count):
+        index = torch.sort(key, dim=-1, stable=True).indices
+    else:
+        index = index[..., :count].sort(dim=-1).values
+        index = index.gather(-1, key.gather(-1, index).sort(dim=-1, stable=True).indices)
+    index = index[..., :count].clone()
+    return index, torch.isfinite(key.gather(-1, index))
+
+
+def _cuts_a_tie(found: Tensor, count: int) -> bool:
+    if found.shape[-1] <= count:
+        return False
+    last = found[..., count - 1]
+    return bool(((last == found[..., count]) & torch.isfinite(last)).any())

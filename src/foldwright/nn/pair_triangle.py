@@ -9,7 +9,7 @@ from foldwright.geometry.vectors import at_least_float32
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import FactorizedPair
 from foldwright.nn.rank_products import apply_ranks, contract_residues
-from foldwright.nn.residue_chunks import residues_per_chunk, sum_over_residues
+from foldwright.nn.residue_chunks import recomputed, residues_per_chunk, sum_over_residues
 from foldwright.nn.triangle import TriangleDirection
 
 _INNER_OUTER = {"outgoing": ("right", "left"), "incoming": ("left", "right")}
@@ -64,30 +64,34 @@ class FactorizedTriangleMultiplication(nn.Module):
         """
         factor = getattr(z, self._inner)
         rows = residues_per_chunk(factor.shape[0] * factor.shape[2])
-        return sum_over_residues(self._contract, (factor, mask), rows=rows)
+        # recomputed: a third of the work, a quarter of what would be kept for a small matrix
+        return sum_over_residues(
+            lambda *chunk: recomputed(self._contract, chunk), (factor, mask), rows=rows
+        )
 
     def update(self, z: FactorizedPair, inner: Float[Tensor, "b r r c"]) -> FactorizedPair:
         """Compute the update of some residues' factors, given the sum over all residues."""
         normed = {side: self.layer_norm_in[side](getattr(z, side)) for side in ("left", "right")}
-        a, right = self._gated(self._outer, normed[self._outer]).chunk(2, dim=-1)
+        gated = functional.glu(self._projected(self._outer, normed[self._outer]))
+        a, right = gated.chunk(2, dim=-1)
         left = apply_ranks(a, inner.to(a.dtype))
         return FactorizedPair(
             self._out("left", left, normed["left"]), self._out("right", right, normed["right"])
         )
 
     def _contract(self, factor: Tensor, mask: Tensor) -> Tensor:
-        gated = self._gated(self._inner, self.layer_norm_in[self._inner](factor))
+        projected = self._projected(self._inner, self.layer_norm_in[self._inner](factor))
         # in at least float32: over a long chain the sum has many terms
-        (gated,) = at_least_float32(gated * mask[..., None, None])
+        (gated,) = at_least_float32(functional.glu(projected) * mask[..., None, None])
         return contract_residues(*gated.chunk(2, dim=-1))
 
-    def _gated(self, side: str, normed: Tensor) -> Tensor:
-        """Projections times the sigmoid of their gates, in one product."""
+    def _projected(self, side: str, normed: Tensor) -> Tensor:
+        """Projections and the logits of their gates, in one product."""
         p, g = self.linear_p[side], self.linear_g[side]
         assert isinstance(p, nn.Linear)
         assert isinstance(g, nn.Linear)
         weight, bias = torch.cat([p.weight, g.weight]), torch.cat([p.bias, g.bias])
-        return functional.glu(functional.linear(normed, weight, bias))
+        return functional.linear(normed, weight, bias)
 
     def _out(self, side: str, product: Tensor, normed: Tensor) -> Tensor:
         gate = torch.sigmoid(self.linear_gate[side](normed))

@@ -83,11 +83,15 @@ class SparsePairFeatureNet(nn.Module):
 
         `partners` are the projected single features of the whole chain.
         """
-        z = self.linear_s_p_i(own)[:, :, None] + residue_rows(partners, index)
         offset = (place[..., None] - index).clamp(-self.clip, self.clip) + self.clip
-        # a column of the weights instead of a product with a one-hot vector
-        z = z + nn.functional.embedding(offset, self.linear_relpos.weight.T)
-        z = z + self.linear_relpos.bias + self.linear_template(self._template(frames, index, place))
+        # columns of the weights instead of a product with one-hot vectors, and sums in place: the
+        # passes over the neighbours' features are what takes the time
+        columns = self.linear_relpos.weight.T + self.linear_relpos.bias + self.linear_template.bias
+        z = columns.index_select(0, offset.flatten())
+        z = z.add_(residue_rows(partners, index).flatten(0, 2))
+        template = self._template(frames, index, place).flatten(0, 2)
+        z = z.addmm_(template, self.linear_template.weight.T)
+        z = z.unflatten(0, index.shape) + self.linear_s_p_i(own)[:, :, None]
         if previous is not None:
             if self.linear_self_condition is None:
                 raise ValueError("this network was built without self_conditioning")
@@ -139,9 +143,8 @@ class FactorizedPairFeatureNet(nn.Module):
         partners = net.linear_s_p_j(s)
 
         def around(*chunk: Tensor) -> tuple[Tensor]:
-            (values,) = net.describe(partners, frames, previous, *chunk)
-            real = chunk[2][..., None]
-            return ((torch.relu(values) * real).sum(2) / real.sum(2).clamp(min=1),)
+            (values,) = net.describe(partners, frames, previous, *chunk)  # zero where absent
+            return (torch.relu(values).sum(2) / chunk[2].sum(2, keepdim=True).clamp(min=1),)
 
         rows = residues_per_chunk(index.shape[0] * index.shape[2])
         (surroundings,) = map_recomputed(around, (s, index, present, _places(mask)), rows=rows)
