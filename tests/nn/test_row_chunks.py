@@ -84,6 +84,53 @@ def test_dropout_takes_part_in_both_directions(direction, shared_dim: int) -> No
         assert_close(ours, theirs, 1e-10)
 
 
+def _norm_and_map(dtype: torch.dtype) -> tuple[nn.LayerNorm, nn.Linear]:
+    """Biases far larger than the weights."""
+    pair = nn.ModuleList([nn.LayerNorm(12), nn.Linear(12, 7)])
+    _random(pair, dtype)
+    for module in pair:
+        module.bias.data *= 20
+    norm, linear = pair
+    return norm, linear
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+@torch.no_grad()
+def test_a_folded_matrix_is_norm_map_and_bias(dtype, tolerance, offset: float) -> None:
+    """Also where the mean of the channels is far from zero, down to padding without any spread."""
+    norm, linear = _norm_and_map(dtype)
+    rows = offset + torch.randn(5, 12, generator=torch.Generator().manual_seed(0)).to(dtype)
+    rows[0] = offset
+    folded = row_chunks.fold_norm(linear.weight, linear.bias, norm.weight, norm.bias)
+    found = row_chunks.normalise_rows(rows, torch.ones_like(norm.weight)).values @ folded.t()
+    assert_close(found, linear(norm(rows)), tolerance * float(linear.bias.abs().max()))
+
+
+def test_gradients_of_a_folded_matrix_are_taken_apart() -> None:
+    norm, linear = _norm_and_map(torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    rows, grad = (torch.randn(9, k, generator=generator, dtype=torch.float64) for k in (12, 7))
+    normed = row_chunks.normalise_rows(rows, torch.ones_like(norm.weight)).values
+    found = row_chunks.unfold_norm(grad.t() @ normed, linear.weight, norm.weight, norm.bias)
+    leaves = [linear.weight, linear.bias, norm.weight, norm.bias]
+    wanted = torch.autograd.grad((linear(norm(rows)) * grad).sum(), leaves)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert_close(ours, theirs, 1e-11)
+
+
+def test_columns_are_normalised_as_rows_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.randn(6, 30, generator=generator, dtype=torch.float64)
+    grad = torch.randn(6, 11, generator=generator, dtype=torch.float64)
+    by_column = row_chunks.normalise_columns(wide[:, 7:18])
+    by_row = row_chunks.normalise_rows(wide[:, 7:18].t().contiguous(), torch.ones(6).double())
+    assert_close(by_column.values, by_row.values.t(), 1e-12)
+    found = row_chunks.normalise_columns_backward(grad, by_column)
+    wanted = row_chunks.normalise_rows_backward(grad.t().contiguous(), by_row)
+    assert_close(found, wanted.t(), 1e-12)
+
+
 def test_chunks_end_with_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_chunks, "_ELEMENTS_PER_CHUNK", 30)
 

@@ -16,7 +16,6 @@ from foldwright.nn.row_chunks import (
     keeps_intermediates,
     normalise_rows,
     normalise_rows_backward,
-    shifted_norm,
     unfold_norm,
 )
 
@@ -66,9 +65,9 @@ class _ChunkedTransition(torch.autograd.Function):
         # sums of the expansion are transposed: that product is the faster one
         sum_up, sum_down = torch.zeros_like(folded.t()), torch.zeros_like(weights.down)
         sum_bias, grad_z = torch.zeros_like(weights.down_bias), torch.empty_like(flat)
-        affine = shifted_norm(z)
+        ones = torch.ones_like(weights.norm)
         for rows in chunk_pairs(len(flat), len(folded)):
-            normed = normalise_rows(flat[rows], affine)
+            normed = normalise_rows(flat[rows], ones)
             hidden = kept[rows] if len(kept) else (normed.values @ folded.t()).relu_()
             grad_out = flat_grad[rows] if real is None else flat_grad[rows] * real[rows]
             sum_bias += grad_out.sum(0)
@@ -95,10 +94,10 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:
     """The masked sum, and the hidden layer (empty unless it is to be kept)."""
     flat, real, folded = z.reshape(-1, z.shape[-1]), _padding(mask), weights.folded_up()
-    updated, affine = torch.empty_like(flat), shifted_norm(z)
+    updated, ones = torch.empty_like(flat), torch.ones_like(weights.norm)
     kept = z.new_empty(len(flat) if keep else 0, len(folded))
     for rows in chunk_pairs(len(flat), len(folded)):
-        normed = normalise_rows(flat[rows], affine).values
+        normed = normalise_rows(flat[rows], ones).values
         hidden = torch.mm(normed, folded.t(), out=kept[rows] if keep else None).relu_()
         out = torch.add(flat[rows], weights.down_bias, out=updated[rows])
         out.addmm_(hidden, weights.down.t())

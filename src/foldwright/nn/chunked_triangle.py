@@ -22,7 +22,6 @@ from foldwright.nn.row_chunks import (
     normalise_columns_backward,
     normalise_rows,
     normalise_rows_backward,
-    shifted_norm,
     unfold_norm,
 )
 
@@ -65,12 +64,12 @@ class _Folded(NamedTuple):
     projections: Tensor
     gate: Tensor
     out: Tensor
-    norm: tuple[Tensor, Tensor]
+    ones: Tensor
 
     @classmethod
     def of(cls, inputs: Tensor, out: Tensor) -> "_Folded":
         projections, gate = inputs.split([4 * out.shape[1], len(out)])
-        return cls(inputs, projections, gate, out, shifted_norm(inputs))
+        return cls(inputs, projections, gate, out, inputs.new_ones(inputs.shape[1]))
 
     @property
     def hidden(self) -> int:
@@ -198,7 +197,7 @@ def _items(z: Tensor, mask: Tensor, keep: Tensor | None) -> Iterator[_Item]:
 
 def _project(rows: Tensor, folded: _Folded, out: Tensor | None, gate: Tensor) -> Tensor:
     """Projections (4h p) of some pairs, the second half through the sigmoid, and the gate (p c)."""
-    normed = normalise_rows(rows, folded.norm).values
+    normed = normalise_rows(rows, folded.ones).values
     part: Tensor = torch.mm(folded.projections, normed.t(), out=out)
     part[part.shape[0] // 2 :].sigmoid_()
     torch.mm(normed, folded.gate.t(), out=gate).sigmoid_()
@@ -265,7 +264,7 @@ def _output_backward(
         if kept.numel():
             gate, value = kept[:, rows]
         else:
-            normed = normalise_rows(item.flat[rows], folded.norm).values
+            normed = normalise_rows(item.flat[rows], folded.ones).values
             gate = (normed @ folded.gate.t()).sigmoid_()
             value = contracted.values.t() @ folded.out.t()
         grad_update = item.dropped(grad[rows], rows)
@@ -313,7 +312,7 @@ def _input_backward(
     """
     half = grad_factors.shape[0]
     for rows in chunk_pairs(len(item.flat), 2 * half):
-        normed = normalise_rows(item.flat[rows], folded.norm)
+        normed = normalise_rows(item.flat[rows], folded.ones)
         values, gates = projections[:, rows].split(half)
         grad_gated, grad_gate = grad_factors[:, rows], grad_z[rows]
         grad_part = torch.empty_like(projections[:, rows], memory_format=torch.contiguous_format)
