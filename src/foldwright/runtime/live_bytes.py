@@ -1,5 +1,6 @@
 """Bytes of the tensors that are alive, counted exactly as operations make and drop them."""
 
+import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -23,11 +23,10 @@ class LiveBytes(TorchDispatchMode):
         super().__init__()
         self.peak = 0
         self._bytes = 0
-        self._alive: dict[int, tuple[Any, int]] = {}
+        self._alive: dict[int, int] = {}
 
     def now(self) -> int:
         """Return the bytes that are alive at this moment."""
-        self._drop_dead()
         return self._bytes
 
     def __torch_dispatch__(
@@ -40,26 +39,20 @@ class LiveBytes(TorchDispatchMode):
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor) and id(leaf) not in given:
                 self._meet(leaf.untyped_storage(), old)
-        if self._bytes > self.peak:
-            self._drop_dead()
-            self.peak = max(self.peak, self._bytes)
+        self.peak = max(self.peak, self._bytes)
         return out
 
     def _meet(self, storage: torch.UntypedStorage, old: set[int]) -> None:
         key = storage._cdata
-        known = self._alive.get(key)
-        if known is not None and not known[0].expired():
+        if key in self._alive or key in old:  # a view of what was there before is no new memory
             return
-        if known is not None:
-            self._bytes -= known[1]
-            del self._alive[key]
-        if key not in old:  # a view of what was there before is no new memory
-            self._alive[key] = (StorageWeakRef(storage), storage.nbytes())
-            self._bytes += storage.nbytes()
+        self._alive[key] = storage.nbytes()
+        self._bytes += storage.nbytes()
+        # torch keeps one Python object for a storage as long as anything holds the storage
+        weakref.finalize(storage, self._drop, key).atexit = False
 
-    def _drop_dead(self) -> None:
-        for key in [key for key, (reference, _) in self._alive.items() if reference.expired()]:
-            self._bytes -= self._alive.pop(key)[1]
+    def _drop(self, key: int) -> None:
+        self._bytes -= self._alive.pop(key)
 
 
 class KeptBytes:
