@@ -2,18 +2,22 @@
 
     python benchmarks/fold_network.py --tokens 76
     python benchmarks/fold_network.py --tokens 76 --predict
+    python benchmarks/fold_network.py --tokens 76 --options CACHE
 
 Full width and depth; a trunk pass is timed as a few blocks of each stack and scaled to the released
 depth unless --whole is given. Tokens are one protein chain with one alignment row and four empty
 templates. --predict runs a whole prediction instead: all 48 blocks, one recycle, ten steps, one
-sample, all scores. Beside the times stands the speed of a plain product of matrices, measured
-between them: it says how much of the processor was to be had.
+sample, all scores. --options compares, turn by turn, denoising with and without compilation (kept
+in the folder CACHE) and a block in both formats. Beside the times stands the speed of a plain
+product of matrices, measured between them: it says how much of the processor was to be had.
 """
 
 import argparse
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,10 +29,12 @@ from foldwright.models.fold import (
     predict,
     seeded_fold_draws,
 )
+from foldwright.models.fold.compiled import compile_denoiser
 from foldwright.models.fold.inputs import FoldInputs
 from foldwright.models.fold.network.fold_network import FoldNetwork
 from foldwright.models.fold.network.trunk import first_previous
 from foldwright.models.fold.network.workspace import Workspace
+from foldwright.models.fold.precision import set_precision
 from foldwright.models.fold.weights.load import empty_network
 
 ATOMS_PER_TOKEN = 8
@@ -173,16 +179,49 @@ def measure_prediction(tokens: int) -> dict[str, float]:
     }
 
 
+def measure_options(tokens: int, repeats: int, cache: Path) -> dict[str, float]:
+    config = FoldConfig(num_trunk_blocks=1, num_msa_blocks=1, num_confidence_blocks=1)
+    plain, other, inputs = random_network(config), random_network(config), chain_inputs(tokens)
+    work, mask = Workspace(), inputs.tokens.mask
+    pair, single = torch.randn(tokens, tokens, 128), torch.randn(tokens, 384)
+    target = plain.target_features(inputs)
+    conditioning = plain.diffusion.condition(inputs, target, pair, single, work, keep_logits=True)
+    positions, level = torch.randn(1, tokens, 24, 3), torch.tensor(10.0)
+    compile_denoiser(other, cache)
+    set_precision(other, "bfloat16-trunk")
+    start, began = time.process_time(), time.perf_counter()
+    other.diffusion(inputs, conditioning, positions, level, work)
+    result = {"first compiled, CPU s": time.process_time() - start}
+    result["first compiled, s"] = time.perf_counter() - began
+    low = torch.bfloat16
+    runs = {
+        "plain": partial(plain.diffusion, inputs, conditioning, positions, level, work),
+        "compiled": partial(other.diffusion, inputs, conditioning, positions, level, work),
+        "block": partial(plain.trunk.blocks[0].update, pair, single, mask, work),
+        "block, bfloat16": partial(
+            other.trunk.blocks[0].update, pair.to(low), single.to(low), mask, work
+        ),
+    }
+    for _ in range(repeats):
+        for name, run in runs.items():
+            seconds = cpu_seconds(run, 1)
+            result[name] = min(seconds, result.get(name, seconds))
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tokens", type=int, default=76)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--whole", action="store_true", help="all 48 trunk blocks")
     parser.add_argument("--predict", action="store_true", help="a whole prediction instead")
+    parser.add_argument("--options", type=Path, metavar="CACHE", help="compilation and formats")
     given = parser.parse_args()
     with torch.no_grad():
         before = product_speed()
-        if given.predict:
+        if given.options:
+            result = measure_options(given.tokens, given.repeats, given.options)
+        elif given.predict:
             result = measure_prediction(given.tokens)
         else:
             result = measure(given.tokens, whole=given.whole, repeats=given.repeats)
