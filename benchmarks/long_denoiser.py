@@ -1,15 +1,16 @@
 """CPU time and peak memory of a training step of the denoiser with factorised pairs.
 
     python benchmarks/long_denoiser.py [--lengths 256 512 1024 2048 4096] [--rank 2]
-        [--pair factorized] [--threads 1] [--repeats 1] [--dense]
+        [--pair factorized] [--threads 1] [--repeats 1] [--tensors] [--dense]
 
 Published width and depth (128 channels, 5 pair and 5 structure layers, 12 heads), batch 1, a
 random walk, loss and backward pass included. Every case runs in a process of its own, which first
 makes a step of 16 residues: PyTorch loads 100 MB of code in it. The peak is that of the first step
 of the long chain over the memory of the built model; gradients are part of it.
 
-The C library keeps much of what is freed. With MALLOC_MMAP_THRESHOLD_=65536 in the environment it
-gives everything back, and the peak is that of the tensors; the time is then meaningless.
+Memory is handed out as `foldwright train` asks for it: what is freed stays with the process and is
+used again. `--tensors` counts the bytes of the tensors instead, exactly; the time is meaningless
+then, and there is no rate.
 
 CPU seconds of a shared machine change with its load. So each process first times a matrix product
 of 2048 x 512 x 128, and the last column is the step in units of that product's rate: the GFLOP it
@@ -36,6 +37,8 @@ from foldwright.models.backbone.config import DiffusionConfig, GenieConfig, Loss
 from foldwright.models.backbone.inputs import collate
 from foldwright.models.backbone.loss import diffusion_loss, draw_noise
 from foldwright.models.backbone.model import BackboneModel
+from foldwright.runtime.allocator import keep_freed_memory
+from foldwright.runtime.live_bytes import LiveBytes
 from foldwright.runtime.memory import PeakMemory
 
 COLUMNS = f"{'pair':12} {'length':>6} {'CPU s':>8} {'peak MB':>8} {'GFLOP/s':>8} {'as GFLOP':>9}"
@@ -52,6 +55,7 @@ class Case:
     rank: int
     threads: int
     repeats: int
+    tensors: bool
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,13 @@ def measure(case: Case) -> Result:
     rate = product_rate()
     for name in ("triangle", "transition"):
         patch(f"foldwright.nn.{name}.chunks_help", lambda _: False).start()
+    keep_freed_memory()
     training_step(replace(case, length=_WARM_UP))()
     step = training_step(case)
-    with PeakMemory() as peak:
+    with LiveBytes() if case.tensors else PeakMemory() as peak:
         seconds = seconds_of(step, 1)
+    if isinstance(peak, LiveBytes):
+        return Result(seconds, peak.peak / 1e6, math.nan)
     if case.repeats:
         seconds = seconds_of(step, case.repeats)
     return Result(seconds, peak.bytes / 1e6, rate)
@@ -136,11 +143,13 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1, help="0: time the first step")
+    parser.add_argument("--tensors", action="store_true", help="count bytes of tensors")
     parser.add_argument("--dense", action="store_true", help="add a dense step at 256 residues")
     given = parser.parse_args()
     print(COLUMNS)
     found = {
-        n: run(Case(given.pair, n, given.rank, given.threads, given.repeats)) for n in given.lengths
+        n: run(Case(given.pair, n, given.rank, given.threads, given.repeats, given.tensors))
+        for n in given.lengths
     }
     long = sorted(n for n in found if n >= 512)
     if len(long) > 1:
@@ -148,7 +157,7 @@ def main() -> None:
         slope = math.log(high / low) / math.log(long[-1] / long[0])
         print(f"memory grows with length to the power {slope:.2f} from {long[0]} to {long[-1]}")
     if given.dense:
-        dense = run(Case("dense", 256, given.rank, given.threads, 1))
+        dense = run(Case("dense", 256, given.rank, given.threads, 1, False))
         if 256 in found:
             ratio = dense.seconds * dense.gigaflops
             ratio /= found[256].seconds * found[256].gigaflops

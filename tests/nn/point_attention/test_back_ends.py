@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from foldwright.nn.point_attention import attend
+from foldwright.nn.point_attention import attend, lifted
 from foldwright.nn.point_attention.choice import PointBackend
 from foldwright.nn.point_attention.terms import (
     Attended,
@@ -88,6 +88,13 @@ def check(t: PointAttentionTerms, backend: PointBackend, tolerance: float) -> No
 
 
 EXACT = pytest.mark.parametrize("backend", ["dense", "sdpa", "tiles"])
+
+
+@pytest.mark.parametrize("rank", [2, 8, 9, 16])
+@pytest.mark.parametrize("most", [0, 10**9])
+def test_both_ways_of_plain_products(rank: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifted, "_MOST_PAIR_NUMBERS", most)
+    check(terms(factors(rank)), "dense", 1e-12)
 
 
 @EXACT

@@ -23,6 +23,11 @@ from foldwright.nn.point_attention.terms import (
 # negative by much, so that the exponential of the difference is zero.
 _PADDING_LOGIT = -1e5
 _WIDTH_MULTIPLE = 8
+# Pair vectors multiplied out for all heads at once pay above this rank, as long as they stay in the
+# cache: with 12 heads and 32 channels a third faster at rank 16 and 128 or 256 residues, slower at
+# 384 and at rank 8.
+_SHARED_RANK = 8
+_MOST_PAIR_NUMBERS = 2**21
 
 
 def lifted_queries(terms: PointAttentionTerms) -> Float[Tensor, "b h n w"]:
@@ -82,11 +87,18 @@ def attend_by_products(terms: PointAttentionTerms) -> Attended:
         by_row = weights.transpose(1, 2) @ pair.values
         return split_values(terms, attended, by_row.transpose(1, 2))
     assert isinstance(pair, FactorTerms)
-    # all right factors in one product: pair vectors of their own would cost more memory than time
-    by_rank = (weights.flatten(1, 2) @ pair.right_values.flatten(2)).unflatten(
-        1, weights.shape[1:3]
-    )
-    return split_values(terms, attended, contract_ranks(by_rank, pair))
+    return split_values(terms, attended, _attended_pairs(weights, pair))
+
+
+def _attended_pairs(weights: Tensor, pair: FactorTerms) -> Tensor:
+    """Pair vectors (b h n c) attended to with the weights (b h n m), in the faster way."""
+    b, n, rank, c = pair.left_values.shape
+    if rank > _SHARED_RANK and b * n * weights.shape[-1] * c <= _MOST_PAIR_NUMBERS:
+        vectors = torch.einsum("birc,bjrc->bijc", pair.left_values, pair.right_values)
+        return (weights.transpose(1, 2) @ vectors).transpose(1, 2)
+    # all right factors in one product
+    by_rank = weights.flatten(1, 2) @ pair.right_values.flatten(2)
+    return contract_ranks(by_rank.unflatten(1, weights.shape[1:3]), pair)
 
 
 def attend_by_sdpa(terms: PointAttentionTerms) -> Attended:
