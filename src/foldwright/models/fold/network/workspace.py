@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-POSITIONS_PER_BLOCK = {"cpu": 1024}
+POSITIONS_PER_BLOCK = {"cpu": 2048}
 """Pairs in one block of rows: as many as stay in a CPU's cache, elsewhere `_LARGE_BLOCK`.
 
 Constants on purpose: matrix products give other bits with another number of rows, so a memory plan
