@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,15 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
-@pytest.fixture(autouse=True)
-def _malloc_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that run in this process must not change how it holds memory: others measure it."""
-    monkeypatch.setattr(allocator, "_in_c_library", lambda _: None)
+@pytest.fixture(scope="session", autouse=True)
+def _malloc_as_it_is() -> Iterator[None]:
+    """Commands that run in this process must not change how it holds memory: others measure it.
+
+    For the session, since fixtures of whole files run commands too.
+    """
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(allocator, "_in_c_library", lambda _: None)
+        yield
 
 
 def _locate(environment_variable: str, folder: str) -> Path | None:
