@@ -9,7 +9,7 @@ from foldwright.geometry.vectors import at_least_float32
 from foldwright.nn.linear import Linear
 from foldwright.nn.pair import FactorizedPair
 from foldwright.nn.rank_products import apply_ranks, contract_residues
-from foldwright.nn.residue_chunks import recomputed, residues_per_chunk, sum_over_residues
+from foldwright.nn.residue_chunks import residues_per_chunk, sum_over_residues
 from foldwright.nn.triangle import TriangleDirection
 
 _INNER_OUTER = {"outgoing": ("right", "left"), "incoming": ("left", "right")}
@@ -64,10 +64,7 @@ class FactorizedTriangleMultiplication(nn.Module):
         """
         factor = getattr(z, self._inner)
         rows = residues_per_chunk(factor.shape[0] * factor.shape[2])
-        # recomputed: a third of the work, a quarter of what would be kept for a small matrix
-        return sum_over_residues(
-            lambda *chunk: recomputed(self._contract, chunk), (factor, mask), rows=rows
-        )
+        return sum_over_residues(self._contract, (factor, mask), rows=rows)
 
     def update(self, z: FactorizedPair, inner: Float[Tensor, "b r r c"]) -> FactorizedPair:
         """Compute the update of some residues' factors, given the sum over all residues."""

@@ -46,11 +46,14 @@ def map_recomputed(
 def sum_over_residues(
     function: Callable[..., Tensor], tensors: tuple[Tensor, ...], *, rows: int
 ) -> Tensor:
-    """Add up what a function returns for chunks of `rows` residues."""
+    """Add up what a function returns for chunks of `rows` residues.
+
+    The backward pass recomputes each chunk: a sum is small beside what made it.
+    """
     first, *others = _chunks(tensors, rows)
-    total = function(*first)
+    total: Tensor = recomputed(function, first)
     for chunk in others:
-        total = total + function(*chunk)
+        total = total + recomputed(function, chunk)
     return total
 
 
